@@ -1,0 +1,136 @@
+// A milter as one object per connection: libmilter's callbacks turned into member functions.
+#pragma once
+
+#include "common/base/error.h"
+#include "common/base/log.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::milter {
+
+// What a callback decides. reply: an SMTP reply "550 5.7.1 text" for reject and tempfail; empty: the MTA's
+// own.
+struct Verdict {
+    enum class Action { next, accept, reject, discard, tempfail, skip };
+    Action action = Action::next;
+    std::string code;     // "550", "451"; empty: none
+    std::string enhanced; // "5.7.1"
+    std::string text;
+
+    static Verdict next() { return {}; }
+    static Verdict accept() { return {Action::accept, {}, {}, {}}; }
+    static Verdict skip() { return {Action::skip, {}, {}, {}}; }
+    static Verdict discard() { return {Action::discard, {}, {}, {}}; }
+    static Verdict reject(std::string code, std::string enhanced, std::string text);
+    static Verdict tempfail(std::string code, std::string enhanced, std::string text);
+    static Verdict tempfail() { return {Action::tempfail, {}, {}, {}}; }
+};
+
+// The client as the MTA sees it.
+struct Client {
+    std::string host;    // the name, or "[192.0.2.1]" when it has none
+    std::string address; // "192.0.2.1", "2001:db8::1"; empty: unknown or local (libmilter gave no address)
+};
+
+// The MTA's macros at this stage: "i" (queue id), "j", "{auth_type}", "{daemon_name}".
+class Macros {
+  public:
+    virtual ~Macros() = default;
+    virtual std::optional<std::string> get(std::string_view name) const = 0;
+};
+
+// Changes to the message, only at end_of_message(). Names without colon; values without the leading space,
+// lines joined with "\n\t" as they are to appear.
+class Editor {
+  public:
+    virtual ~Editor() = default;
+    virtual Result<> insert_header(int index, std::string_view name, std::string_view value) = 0;
+    virtual Result<> add_header(std::string_view name, std::string_view value) = 0;
+    // index counts from 1 among the headers of that name; an empty value deletes.
+    virtual Result<> change_header(std::string_view name, int index, std::string_view value) = 0;
+    virtual Result<> quarantine(std::string_view reason) = 0;
+    virtual Result<> add_recipient(std::string_view recipient) = 0;
+    virtual Result<> delete_recipient(std::string_view recipient) = 0;
+    // Tells the MTA that work goes on (SMFIR_PROGRESS).
+    virtual void progress() = 0;
+};
+
+// One SMTP connection, several messages. libmilter calls from changing threads, one at a time.
+class Session {
+  public:
+    virtual ~Session() = default;
+    virtual Verdict connect(Client const&, Macros const&) { return Verdict::next(); }
+    virtual Verdict helo(std::string_view /*name*/, Macros const&) { return Verdict::next(); }
+    // path as the client gave it, with angle brackets; arguments are the ESMTP parameters.
+    virtual Verdict mail_from(std::string_view /*path*/, std::vector<std::string> const& /*arguments*/,
+                              Macros const&) {
+        return Verdict::next();
+    }
+    virtual Verdict recipient(std::string_view /*path*/, Macros const&) { return Verdict::next(); }
+    // value with its leading space when the negotiation got it (leading_space below); lines joined with "\n".
+    virtual Verdict header(std::string_view /*name*/, std::string_view /*value*/, Macros const&) {
+        return Verdict::next();
+    }
+    virtual Verdict end_of_headers(Macros const&) { return Verdict::next(); }
+    virtual Verdict body(std::string_view /*chunk*/) { return Verdict::next(); }
+    virtual Verdict end_of_message(Editor&, Macros const&) { return Verdict::next(); }
+    // The message is over without end_of_message; the connection may go on.
+    virtual void abort() {}
+};
+
+// What is asked of the MTA, in libmilter's bits (mfdef.h), and what the filter is called.
+struct Negotiation {
+    std::string name;               // "opendkim"
+    unsigned long actions = 0;      // SMFIF_*; needed, else the connection is refused
+    unsigned long wanted_steps = 0; // SMFIP_NO*, SMFIP_SKIP, SMFIP_HDR_LEADSPC: taken if the MTA offers them
+    // The macro list for a stage, by SMFIM_* number, if the filter wants its own ("i j {auth_type}").
+    std::vector<std::pair<int, std::string>> macros;
+};
+
+// True when header values keep their leading space on this connection; libmilter then wants it in inserted
+// ones too.
+struct Offered {
+    bool leading_space = false;
+};
+
+using Factory = std::function<std::unique_ptr<Session>(Offered)>;
+
+// libmilter's bits that the milters need, so that only this folder includes its header.
+namespace bits {
+inline constexpr unsigned long add_headers = 0x01, change_body = 0x02, add_recipients = 0x04,
+                               delete_recipients = 0x08, change_headers = 0x10, quarantine = 0x20,
+                               change_from = 0x40, set_macro_list = 0x100;
+inline constexpr unsigned long no_connect = 0x01, no_helo = 0x02, no_mail = 0x04, no_recipient = 0x08,
+                               no_body = 0x10, no_headers = 0x20, no_end_of_headers = 0x40,
+                               no_unknown = 0x100, no_data = 0x200, skip = 0x400, leading_space = 0x100000;
+inline constexpr int macros_connect = 0, macros_helo = 1, macros_mail = 2, macros_recipient = 3,
+                     macros_data = 4, macros_end_of_message = 5, macros_end_of_headers = 6;
+} // namespace bits
+
+// Runs libmilter on an open, listening descriptor until stop(). One per process (smfi_main).
+class Milter {
+  public:
+    // timeout: of one wait on the MTA, in seconds (libmilter's default is 7210).
+    Milter(int listening_descriptor, Negotiation negotiation, Factory factory, Log& log,
+           int timeout_seconds = 7210);
+    ~Milter();
+
+    // Starts smfi_main in a thread of its own; HUP and USR1 stay with main.
+    Result<> start();
+    // Takes no new messages, lets end_of_message() calls finish for at most the grace time, then returns.
+    void stop(std::chrono::milliseconds grace);
+    // True when smfi_main has come back by itself (it failed).
+    bool ended() const;
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace postern::milter

@@ -1,0 +1,124 @@
+// A bounded thread per connection around sans-IO sessions: bytes in, bytes out.
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/net/listener.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace postern::net {
+
+// Who is at the other end.
+struct Peer {
+    std::string address; // "192.0.2.1", "2001:db8::1", or "unix"
+    std::uint16_t port = 0;
+    std::string local_address; // empty for Unix sockets
+    std::uint16_t local_port = 0;
+    struct Credentials {
+        int pid;
+        unsigned uid;
+        unsigned gid;
+    };
+    std::optional<Credentials> credentials; // Unix sockets only
+
+    std::string to_string() const; // for the log
+};
+
+// Lets another thread (a hash worker, a timer) wake the session's thread. Copies share one; outliving the
+// connection does no harm.
+class Waker {
+  public:
+    Waker();
+    void wake() const;
+    int descriptor() const;
+    void clear() const;
+
+  private:
+    struct Event;
+    std::shared_ptr<Event> event_;
+};
+
+// One connection's protocol. Called by one thread at a time; never sees the socket.
+class Session {
+  public:
+    virtual ~Session() = default;
+    // Sent at accept.
+    virtual std::string greeting() { return {}; }
+    // Takes what arrived, in pieces of any size, and gives back what is to be sent. An error ends the
+    // connection, after farewell(error) has been sent: malformed bytes are logged as one warning, closed not
+    // at all.
+    virtual Result<std::string> receive(std::string_view bytes) = 0;
+    virtual std::string farewell(Error const&) { return {}; }
+    // True: send what was given back, then close.
+    virtual bool finished() const { return false; }
+    // When wake() is to be called without bytes; absent: only when the Waker says so.
+    virtual std::optional<Deadline> wakes_at() const { return std::nullopt; }
+    // Called after the Waker was used or wakes_at() has passed.
+    virtual Result<std::string> wake() { return std::string(); }
+    // True while a request is being worked on: such a connection is not ended by the idle time, and a
+    // stopping server waits for it.
+    virtual bool busy() const { return false; }
+};
+
+using SessionFactory = std::function<std::unique_ptr<Session>(Peer const&, Waker)>;
+
+struct ServerLimits {
+    std::size_t max_connections = 1000; // beyond it, accept(2) waits
+    std::chrono::milliseconds idle_timeout = std::chrono::minutes(30);
+    std::chrono::milliseconds write_timeout = std::chrono::seconds(60);
+    std::chrono::milliseconds drain_timeout = std::chrono::seconds(5); // for busy sessions at stop()
+    std::size_t read_size = 16384;
+};
+
+// Accepts on one listener and runs a session per connection.
+class Server {
+  public:
+    Server(Listener listener, ServerLimits limits, SessionFactory factory, Log& log, Metrics& metrics,
+           std::string name);
+    ~Server(); // stops
+
+    void start();
+    // No new connections; idle ones are closed at once, busy ones get drain_timeout. Joins every thread.
+    void stop();
+    Listener const& listener() const { return listener_; }
+
+  private:
+    struct Connection;
+    void accept_loop();
+    void accept_one();
+    void run_connection(Connection& connection);
+    void reap();
+
+    Listener listener_;
+    ServerLimits limits_;
+    SessionFactory factory_;
+    Log& log_;
+    std::string name_;
+    Counter& accepted_;
+    Gauge& open_;
+    Waker stopping_wake_;
+    std::atomic<bool> stopping_{false};
+    std::thread acceptor_;
+    std::mutex connections_mutex_; // guards connections_
+    std::condition_variable connection_ended_;
+    std::list<std::unique_ptr<Connection>> connections_;
+};
+
+// Runs one session over stdin and stdout or any pair of descriptors until either ends: policyd-spf under
+// spawn(8).
+Result<> run_session(Session& session, int in, int out, ServerLimits const& limits);
+
+} // namespace postern::net

@@ -1,0 +1,48 @@
+// A few database connections shared by many sessions, over several hosts.
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/sql/database.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace postern::sql {
+
+struct PoolSettings {
+    std::vector<ServerSettings> servers; // one per host; the order of preference is the pool's
+    std::size_t size = 5;                // connections at most, over all hosts
+    std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);
+    std::chrono::milliseconds idle_time = std::chrono::seconds(60); // then a connection is closed
+    std::chrono::milliseconds retry_interval =
+        std::chrono::seconds(1); // a failed host is left alone this long at first
+    std::chrono::milliseconds longest_retry_interval = std::chrono::seconds(60);
+    std::string name; // for the log and the metrics' label: the .cf path
+};
+
+// Thread-safe. Connects when first asked.
+class Pool {
+  public:
+    Pool(PoolSettings settings, Log& log, Metrics& metrics);
+    ~Pool();
+
+    // Waits for a free connection, runs the statement, tries another host when one fails, all within the
+    // deadline. A connection that turns out dead (the server restarted) is replaced and the statement run
+    // once more. ErrorKind::temporary when no host answers; ErrorKind::permanent when a server refuses the
+    // statement.
+    Result<Rows> query(Statement const& statement, std::span<std::string const> values, Deadline deadline);
+
+    // The driver's escaping, for text outside quotes. Needs no connection.
+    std::string escape(std::string_view text) const;
+    Driver driver() const;
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace postern::sql
