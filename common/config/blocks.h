@@ -13,7 +13,7 @@ struct Block {
     std::string name; // "auth" of "service auth"; may be empty
     Place place;
     std::vector<Assignment> settings; // in file order; a later one wins
-    std::vector<Block> blocks;
+    std::vector<Block> blocks;        // blocks of one kind and name are one; so are all "plugin" blocks
 
     // The last value of a setting in this block, absent when it is not set here.
     std::optional<std::string> value(std::string_view setting) const;
@@ -28,9 +28,10 @@ struct BlocksResult {
     std::vector<Problem> problems;
 };
 
-// !include patterns are globs, relative to the including file; ten levels deep, 256 files at most. $name in a
-// value is replaced by the setting read before. "</path" is replaced by that file's contents. "name = {"
-// never occurs; "!try" and unknown directives are problems.
+// !include patterns are globs, relative to the including file; ten levels deep, 256 files at most. "$name" in
+// a value is replaced by what that setting had so far. "</path" is replaced by that file's contents, or by
+// nothing when it cannot be read. Problems: a line of no known form, a block left open or closed twice, a
+// missing !include.
 BlocksResult read_blocks(std::string const& path);
 BlocksResult parse_blocks(std::string_view text, std::string const& file); // !include relative to file
 
