@@ -1,0 +1,14 @@
+"""Private instances of the servers around Postern, for system tests and the demo. tests/system/README.md shows their use."""
+
+from .case import SystemTest
+from .daemon import Daemon, program
+from .databases import MariaDb, Postgres, Sqlite
+from .dns import Knot
+from .dovecot import Dovecot
+from .postfix import Postfix
+from .sandbox import Sandbox
+from .smtp import Talk, swaks
+from .waiting import wait_until
+
+__all__ = ["Daemon", "Dovecot", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
+           "SystemTest", "Talk", "program", "swaks", "wait_until"]

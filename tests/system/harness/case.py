@@ -1,0 +1,34 @@
+"""The base of all system tests: a sandbox for each test, kept when the test fails."""
+
+import os
+import signal
+import sys
+import unittest
+
+from .sandbox import Sandbox
+
+
+class SystemTest(unittest.TestCase):
+    """self.box is this test's Sandbox. Servers are entered with self.enterContext(...), last in, first out."""
+
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise unittest.SkipTest("a private Postfix needs root: use ./dev test or sudo")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that atexit clears up
+
+    def run(self, result=None):
+        self.box = Sandbox()
+        self.addCleanup(self._close_box)
+        self._result = result if result is not None else self.defaultTestResult()
+        self._failures_before = self._failures()
+        return super().run(self._result)
+
+    def _failures(self):
+        return len(self._result.failures) + len(self._result.errors)
+
+    def _close_box(self):
+        self.box.keep = self.box.keep or self._failures() > self._failures_before
+        self.box.close()

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Runs the system tests, each file as a process of its own and several at a time.
+
+One line a test, what a failed one said at its end, and last "cases: N passed, N failed[, N skipped]".
+"""
+
+import argparse
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+FILE_TIME_LIMIT = 600  # seconds
+OUTCOME = re.compile(r"^(ok|FAILED|SKIPPED) ", re.M)
+
+
+class OneLinePerTest(unittest.TestResult):
+    """Inside the process of one file."""
+
+    def __init__(self):
+        super().__init__()
+        self._since = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._since[test] = time.monotonic()
+
+    def _say(self, word, test, text=""):
+        took = time.monotonic() - self._since.get(test, time.monotonic())
+        print(f"{word:7} {took:6.1f} s  {test.id()}{text}", flush=True)
+
+    def addSuccess(self, test):
+        self._say("ok", test)
+
+    def addFailure(self, test, error):
+        super().addFailure(test, error)
+        self._say("FAILED", test, f"\n{self.failures[-1][1]}")
+
+    def addError(self, test, error):
+        super().addError(test, error)
+        self._say("FAILED", test, f"\n{self.errors[-1][1]}")
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._say("SKIPPED", test, f": {reason}")
+
+    def addSubTest(self, test, subtest, error):
+        super().addSubTest(test, subtest, error)
+        if error is not None:
+            self._say("FAILED", subtest, f"\n{(self.failures + self.errors)[-1][1]}")
+
+
+def run_file(path, names):
+    """The child: every test of one file, or those whose id holds one of the names."""
+    suite = unittest.defaultTestLoader.loadTestsFromName(path.stem)
+    if names and not any(name in path.stem for name in names):
+        suite = unittest.TestSuite(test for test in tests_in(suite) if any(name in test.id() for name in names))
+    result = OneLinePerTest()
+    suite.run(result)
+    return 0 if result.wasSuccessful() and not result.unexpectedSuccesses else 1
+
+
+def tests_in(suite):
+    for entry in suite:
+        if isinstance(entry, unittest.TestSuite):
+            yield from tests_in(entry)
+        else:
+            yield entry
+
+
+class Run:
+    """The parent: starts the files, prints their lines as they come, and adds up."""
+
+    def __init__(self, names):
+        self.names = names
+        self.counts = {"ok": 0, "FAILED": 0, "SKIPPED": 0}
+        self.failures = []
+        self.children = set()
+        self._printing = threading.Lock()
+
+    def file(self, path):
+        child = subprocess.Popen([sys.executable, __file__, "--file", str(path), *self.names], text=True, cwd=HERE,
+                                 errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        self.children.add(child)
+        watchdog = threading.Timer(FILE_TIME_LIMIT, child.terminate)
+        watchdog.start()
+        text = []
+        for line in child.stdout:
+            text.append(line)
+            if match := OUTCOME.match(line):
+                with self._printing:
+                    self.counts[match[1]] += 1
+                    print(line, end="", flush=True)
+        child.wait()
+        watchdog.cancel()
+        self.children.discard(child)
+        self._judge(path, child.returncode, "".join(text))
+
+    def _judge(self, path, code, text):
+        with self._printing:
+            if re.search(r"^FAILED ", text, re.M):
+                self.failures.append(re.sub(r"(?m)^(ok|SKIPPED) .*\n", "", text))
+            elif code != 0:  # it could not be loaded, ran into the limit, or was killed
+                self.counts["FAILED"] += 1
+                print(f"FAILED  {path.name}: ended with {code}", flush=True)
+                self.failures.append(f"{path.name} ended with {code} (time limit: {FILE_TIME_LIMIT} s)\n{text[-8000:]}")
+
+    def stop(self):
+        for child in list(self.children):
+            child.send_signal(signal.SIGTERM)
+        for child in list(self.children):
+            try:
+                child.wait(30)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("-j", "--jobs", type=int, default=2, help="files at a time (default 2)")
+    options.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("names", nargs="*", help="only files or tests whose name holds one of these")
+    options = options.parse_args()
+    if options.file:
+        return run_file(options.file, options.names)
+
+    files = sorted(HERE.glob("test_*.py"))
+    # The longest ones first, so that none of them runs on alone at the end.
+    files.sort(key=lambda path: -path.read_text().count("def test_"))
+    chosen = [path for path in files if not options.names or holds(path, options.names)]
+    run = Run(options.names)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with ThreadPoolExecutor(options.jobs) as pool:
+            try:
+                list(pool.map(run.file, chosen))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                run.stop()
+                raise
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
+    for text in run.failures:
+        print(f"\n{'=' * 100}\n{text}")
+    passed, failed, skipped = run.counts["ok"], run.counts["FAILED"], run.counts["SKIPPED"]
+    print(f"cases: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or passed == 0 else 0
+
+
+def holds(path, names):
+    return any(name in path.stem or re.search(rf"\b\w*{re.escape(name.rpartition('.')[2])}\w*", path.read_text())
+               for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
