@@ -3,13 +3,16 @@
 
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "common/milter/listening.h"
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::milter {
@@ -91,6 +94,7 @@ struct Negotiation {
     unsigned long wanted_steps = 0; // SMFIP_NO*, SMFIP_SKIP, SMFIP_HDR_LEADSPC: taken if the MTA offers them
     // The macro list for a stage, by SMFIM_* number, if the filter wants its own ("i j {auth_type}").
     std::vector<std::pair<int, std::string>> macros;
+    int debug_level = 0; // libmilter's own tracing to syslog (MilterDebug), 0 to 6
 };
 
 // True when header values keep their leading space on this connection; libmilter then wants it in inserted
@@ -114,17 +118,25 @@ inline constexpr int macros_connect = 0, macros_helo = 1, macros_mail = 2, macro
 } // namespace bits
 
 // Runs libmilter on an open, listening descriptor until stop(). One per process (smfi_main).
+//
+// Factory and sessions are called from libmilter's threads. An exception in a session is logged and becomes a
+// temporary failure. A verdict of skip is kept here where the MTA does not know it: body() is not called
+// again for that message.
 class Milter {
   public:
-    // timeout: of one wait on the MTA, in seconds (libmilter's default is 7210).
+    // The descriptor stays the caller's and must outlive the Milter. timeout: of one wait on the MTA, in
+    // seconds (libmilter's default is 7210).
     Milter(int listening_descriptor, Negotiation negotiation, Factory factory, Log& log,
            int timeout_seconds = 7210);
     ~Milter();
 
     // Starts smfi_main in a thread of its own; HUP and USR1 stay with main.
-    Result<> start();
-    // Takes no new messages, lets end_of_message() calls finish for at most the grace time, then returns.
-    void stop(std::chrono::milliseconds grace);
+    Result<> start(HandOver way = HandOver::either);
+    // Takes no new messages (temporary failure), lets running callbacks finish and be answered for at most
+    // the grace time, destroys the sessions and ends libmilter. True: no session is left, what they referred
+    // to may go. False: a callback is still at work; the caller must leave with _exit() and destroy nothing
+    // that sessions use.
+    bool stop(std::chrono::milliseconds grace);
     // True when smfi_main has come back by itself (it failed).
     bool ended() const;
 
