@@ -5,7 +5,8 @@
 #include "common/net/address.h"
 #include "common/net/descriptor.h"
 
-#include <map>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,15 +21,16 @@ class Listener {
     static Result<Listener> adopt(Descriptor fd, Address address);
 
     Listener(Listener&&) noexcept = default;
-    Listener& operator=(Listener&&) noexcept = default;
-    ~Listener();
+    Listener& operator=(Listener&&) = delete;
+    ~Listener() { close(); }
+    // From now on connecting is refused, and the path of a socket that open() made is gone, if it is still
+    // ours.
+    void close();
 
     int descriptor() const { return fd_.get(); }
     Address const& address() const { return address_; }
     // The port in use, also when port 0 was asked for.
     std::uint16_t port() const;
-    // Removes the Unix path when the listener goes, if it is still ours. Only for sockets we made.
-    void unlink_when_closed(bool yes) { unlinks_ = yes; }
 
   private:
     Listener(Descriptor fd, Address address) : fd_(std::move(fd)), address_(std::move(address)) {}

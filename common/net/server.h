@@ -8,11 +8,9 @@
 #include "common/net/listener.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,7 +64,7 @@ class Session {
     virtual bool finished() const { return false; }
     // When wake() is to be called without bytes; absent: only when the Waker says so.
     virtual std::optional<Deadline> wakes_at() const { return std::nullopt; }
-    // Called after the Waker was used or wakes_at() has passed.
+    // Called after the Waker was used or wakes_at() has passed; may also come without cause.
     virtual Result<std::string> wake() { return std::string(); }
     // True while a request is being worked on: such a connection is not ended by the idle time, and a
     // stopping server waits for it.
@@ -99,8 +97,8 @@ class Server {
     struct Connection;
     void accept_loop();
     void accept_one();
-    void run_connection(Connection& connection);
-    void reap();
+    bool has_room();
+    void reap(bool all);
 
     Listener listener_;
     ServerLimits limits_;
@@ -109,12 +107,11 @@ class Server {
     std::string name_;
     Counter& accepted_;
     Gauge& open_;
-    Waker stopping_wake_;
+    Waker changed_; // a connection ended, or stop() was called
     std::atomic<bool> stopping_{false};
     std::thread acceptor_;
-    std::mutex connections_mutex_; // guards connections_
-    std::condition_variable connection_ended_;
-    std::list<std::unique_ptr<Connection>> connections_;
+    std::list<std::unique_ptr<Connection>>
+        connections_; // touched by the accepting thread only, until it is joined
 };
 
 // Runs one session over stdin and stdout or any pair of descriptors until either ends: policyd-spf under

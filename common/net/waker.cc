@@ -1,0 +1,32 @@
+// An eventfd that copies share.
+#include "common/net/server.h"
+
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <stdexcept>
+
+namespace postern::net {
+
+struct Waker::Event {
+    Descriptor fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+};
+
+Waker::Waker() : event_(std::make_shared<Event>()) {
+    if (!event_->fd) throw std::runtime_error("eventfd: out of file descriptors");
+}
+
+void Waker::wake() const {
+    std::uint64_t const one = 1;
+    // Full means that it is awake already.
+    [[maybe_unused]] auto const written = ::write(event_->fd.get(), &one, sizeof one);
+}
+
+int Waker::descriptor() const { return event_->fd.get(); }
+
+void Waker::clear() const {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto const taken = ::read(event_->fd.get(), &count, sizeof count);
+}
+
+} // namespace postern::net
