@@ -4,11 +4,13 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postern::sql {
@@ -36,10 +38,10 @@ class Connection {
     virtual ~Connection() = default;
     // ErrorKind::temporary: the connection or the server failed, the deadline passed, the database is locked.
     // ErrorKind::permanent: the server refused the statement itself (syntax, rights, unknown table).
+    // A statement that gives no result set (a procedure without SELECT) gives no columns.
     virtual Result<Rows> query(Statement const& statement, std::span<std::string const> values,
                                Deadline deadline) = 0;
-    // For text that a template has outside quotes.
-    virtual std::string escape(std::string_view text) const = 0;
+    // False when the server has closed an idle connection, or the database file was replaced. Never waits.
     virtual bool healthy() = 0;
 };
 
@@ -52,9 +54,28 @@ struct ServerSettings {
     std::string user;
     std::string password;
     std::string database; // sqlite: the file
-    std::vector<std::pair<std::string, std::string>>
-        options; // driver's own: sslmode, tls_ca_file, charset ...
+    // The driver's own.
+    // All: statement_timeout (milliseconds; the server itself gives up a statement then).
+    // PostgreSQL: every libpq keyword (sslmode, client_encoding, target_session_attrs ...).
+    // MariaDB: charset, option_file, option_group, tls_cert_file, tls_key_file, tls_CAfile, tls_CApath,
+    // tls_ciphers, tls_verify_cert.
+    // SQLite: mode = "ro" (default: statements that write are refused) or "rw".
+    std::vector<std::pair<std::string, std::string>> options;
+
+    std::string option(std::string_view name) const; // the last one given; empty when absent
+    std::string to_string() const;                   // for the log, without the password
+    bool operator==(ServerSettings const&) const = default;
 };
+
+// For text that a template has outside quotes, as Postfix escapes it: safe inside a quoted string only.
+std::string escape(Driver driver, std::string_view text);
+
+// The statement's text with the driver's placeholders: " $1 " or " ? ".
+std::string with_placeholders(Statement const& statement, Driver driver);
+
+// What one answer may hold, so that a query without WHERE cannot eat the memory.
+inline constexpr std::size_t max_rows = 100'000;             // of one answer; more is a permanent error
+inline constexpr std::size_t max_result_octets = 16'000'000; // of one answer; more is a permanent error
 
 // Connects within the deadline.
 Result<std::unique_ptr<Connection>> connect_postgresql(ServerSettings const& server, Deadline deadline);

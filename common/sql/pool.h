@@ -6,6 +6,8 @@
 #include "common/base/metrics.h"
 #include "common/sql/database.h"
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,15 +15,22 @@
 
 namespace postern::sql {
 
+// Makes one connection; tests put their own in its place.
+using Connector = std::function<Result<std::unique_ptr<Connection>>(ServerSettings const&, Deadline)>;
+
 struct PoolSettings {
-    std::vector<ServerSettings> servers; // one per host; the order of preference is the pool's
-    std::size_t size = 5;                // connections at most, over all hosts
+    // One per host, all of one driver. Sockets are preferred to names and addresses, those to URIs; among
+    // equals one is taken at random.
+    std::vector<ServerSettings> servers;
+    std::size_t size = 5; // connections at most, over all hosts
     std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);
     std::chrono::milliseconds idle_time = std::chrono::seconds(60); // then a connection is closed
-    std::chrono::milliseconds retry_interval =
-        std::chrono::seconds(1); // a failed host is left alone this long at first
+    // A failed host is left alone this long at first, then twice as long each time, up to the longest, as
+    // long as another host answers. When none does, one of them is tried every retry_interval.
+    std::chrono::milliseconds retry_interval = std::chrono::seconds(1);
     std::chrono::milliseconds longest_retry_interval = std::chrono::seconds(60);
     std::string name; // for the log and the metrics' label: the .cf path
+    Connector connector = connect;
 };
 
 // Thread-safe. Connects when first asked.

@@ -14,8 +14,14 @@
 namespace postern::sql {
 
 // A template is parsed once. Each SQL string literal that has a variable in it ('%s', 'x-%u@%d', '%%%s')
-// becomes one bound value: the literal's expansion. A variable outside quotes becomes escaped text, and
-// bare_variables() names it so that the configuration check can warn.
+// becomes one bound value: the literal's expansion. A variable in a quoted identifier becomes text that
+// cannot leave the quotes. A variable outside quotes becomes escaped text, and bare_variables() names it so
+// that the configuration check can warn. A variable in a comment is dropped.
+//
+// Literals are read as the driver's server reads them: '' doubling everywhere; backslashes and "..." as
+// strings in MariaDB; E'...', $$...$$ and nested comments in PostgreSQL; "..." with a variable is a string in
+// SQLite, whose fallback for unknown identifiers administrators rely on. N'...' is a plain string; a variable
+// in a literal with another prefix (X'', B'', U&'', _utf8'') is an error, as is an unfinished literal.
 //
 // The caller owns the % language: scan() is given the text after '%' and says how long the variable is, or
 // refuses.
@@ -45,17 +51,20 @@ class Template {
     std::vector<std::string> const& bare_variables() const { return bare_; }
 
   private:
+    class Parser;
     struct Text {
         std::string text;
     };
     struct VariableUse {
         std::string name;
+        char identifier_quote = 0; // the quotes it stands in; 0: outside quotes
     };
     using Piece = std::variant<Text, VariableUse>;
     struct Literal { // one quoted string with at least one variable
         std::vector<Piece> pieces;
     };
-    std::vector<std::variant<Text, VariableUse, Literal>> parts_;
+    using Part = std::variant<Text, VariableUse, Literal>;
+    std::vector<Part> parts_;
     std::vector<std::string> variables_;
     std::vector<std::string> bare_;
 };

@@ -1,0 +1,85 @@
+// What the drivers share: placeholders, escaping, and the choice of a driver.
+#include "common/sql/database.h"
+
+#include <fmt/format.h>
+
+namespace postern::sql {
+
+namespace {
+
+// mysql_escape_string(3), for an ASCII-compatible character set.
+std::string escape_mariadb(std::string_view text) {
+    std::string out;
+    for (char const c : text) switch (c) {
+        case '\0': out += "\\0"; break;
+        case '\n': out += "\\n"; break;
+        case '\r': out += "\\r"; break;
+        case '\x1a': out += "\\Z"; break;
+        case '\\':
+        case '\'':
+        case '"': out += '\\'; [[fallthrough]];
+        default: out += c;
+        }
+    return out;
+}
+
+} // namespace
+
+std::string ServerSettings::option(std::string_view name) const {
+    std::string found;
+    for (auto const& [key, value] : options)
+        if (key == name) found = value;
+    return found;
+}
+
+std::string ServerSettings::to_string() const {
+    if (driver == Driver::sqlite) return database;
+    // A URI may hold a password: only what stands behind the '@' is shown.
+    if (auto const scheme = host.find("://"); scheme != std::string::npos) {
+        auto const start = scheme + 3;
+        auto const at = host.find('@', start);
+        auto const rest = host.substr(at == std::string::npos ? start : at + 1);
+        return host.substr(0, start) + rest.substr(0, rest.find('?'));
+    }
+    return port == 0 ? host : fmt::format("{}:{}", host, port);
+}
+
+std::string_view to_string(Driver driver) {
+    switch (driver) {
+    case Driver::postgresql: return "pgsql";
+    case Driver::mariadb: return "mysql";
+    case Driver::sqlite: return "sqlite";
+    }
+    return "";
+}
+
+std::string escape(Driver driver, std::string_view text) {
+    if (driver == Driver::mariadb) return escape_mariadb(text);
+    std::string out;
+    for (char const c : text) {
+        if (c == '\'') out += c;
+        out += c;
+    }
+    return out;
+}
+
+std::string with_placeholders(Statement const& statement, Driver driver) {
+    std::string out = statement.fragments.front();
+    for (std::size_t i = 1; i < statement.fragments.size(); ++i) {
+        // Blanks keep the placeholder apart from what follows the literal directly: 'x'AND is legal SQL.
+        out += driver == Driver::postgresql ? fmt::format(" ${} ", i) : std::string(" ? ");
+        out += statement.fragments[i];
+    }
+    return out;
+}
+
+Result<std::unique_ptr<Connection>> connect(ServerSettings const& server, Deadline deadline) {
+    switch (server.driver) {
+    case Driver::postgresql: return connect_postgresql(server, deadline);
+    case Driver::mariadb: return connect_mariadb(server, deadline);
+    case Driver::sqlite: return connect_sqlite(server, deadline);
+    }
+    return permanent("unknown database driver");
+}
+
+} // namespace postern::sql

@@ -1,0 +1,332 @@
+// The pool: leases of connections, the state of each host, and a thread that closes what idles.
+#include "common/sql/pool.h"
+
+#include "common/base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+
+namespace postern::sql {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+std::string label(std::string_view name, std::string_view value) {
+    auto const escaped = replace_all(replace_all(value, "\\", "\\\\"), "\"", "\\\"");
+    return fmt::format("{}=\"{}\"", name, printable(escaped, 400));
+}
+
+// Postfix's preference: sockets, then names and addresses, then URIs.
+int rank(ServerSettings const& server) {
+    if (server.host.contains("://")) return 2;
+    return server.host.empty() || server.host.starts_with('/') || server.host == "localhost" ? 0 : 1;
+}
+
+struct Host {
+    Host(ServerSettings settings, Gauge& gauge)
+        : server(std::move(settings)), name(server.to_string()), up(gauge) {}
+
+    ServerSettings server;
+    std::string name;
+    Gauge& up;
+    bool down = false;
+    Clock::time_point tried;  // when it was last found down, or is being tried again
+    milliseconds interval{0}; // how long it is left alone after that
+    std::string last_error;
+};
+
+struct Lease {
+    std::unique_ptr<Connection> connection;
+    std::size_t host = 0;
+    bool fresh = false; // made for this query
+};
+
+struct Idle {
+    std::unique_ptr<Connection> connection;
+    std::size_t host = 0;
+    Clock::time_point since;
+};
+
+} // namespace
+
+class Pool::Impl {
+  public:
+    Impl(PoolSettings settings, Log& log, Metrics& metrics);
+    ~Impl();
+
+    Result<Rows> query(Statement const& statement, std::span<std::string const> values, Deadline deadline);
+    Driver driver() const { return driver_; }
+
+  private:
+    using Lock = std::unique_lock<std::mutex>;
+    Result<Rows> try_query(Statement const& statement, std::span<std::string const> values,
+                           Deadline deadline);
+    Result<Lease> acquire(Deadline deadline);
+    std::optional<Lease> take_idle(Lock& lock);
+    Result<std::optional<Lease>> connect_one(Lock& lock, Deadline deadline);
+    std::optional<std::size_t> choose_host();
+    void give_back(Lease lease);
+    void give_up(Lease lease, Error const& error, bool host_is_to_blame);
+    void host_failed(Host& host, Error const& error);
+    void host_answers(Host& host);
+    std::string why_all_down() const;
+    void close_idle();
+
+    PoolSettings settings_;
+    Log& log_;
+    Driver driver_;
+    Gauge& open_;
+    Gauge& busy_;
+    Counter& answered_;
+    Counter& refused_;
+    Counter& failed_;
+    Histogram& seconds_;
+
+    std::mutex mutex_; // guards everything below
+    std::condition_variable freed_;
+    std::condition_variable reaper_wake_;
+    std::vector<Host> hosts_;
+    std::vector<Idle> idle_; // the longest unused first
+    std::size_t total_ = 0;  // idle, leased and being made
+    bool stopping_ = false;
+    std::minstd_rand random_{std::random_device{}()};
+    std::thread reaper_;
+};
+
+Pool::Impl::Impl(PoolSettings settings, Log& log, Metrics& metrics)
+    : settings_(std::move(settings)), log_(log),
+      driver_(settings_.servers.empty() ? Driver::sqlite : settings_.servers.front().driver),
+      open_(metrics.gauge("postern_sql_connections", "Open database connections.",
+                          label("pool", settings_.name))),
+      busy_(metrics.gauge("postern_sql_connections_busy", "Database connections with a query running.",
+                          label("pool", settings_.name))),
+      answered_(metrics.counter("postern_sql_queries_total", "Queries by result.",
+                                label("pool", settings_.name) + ",result=\"ok\"")),
+      refused_(metrics.counter("postern_sql_queries_total", "Queries by result.",
+                               label("pool", settings_.name) + ",result=\"refused\"")),
+      failed_(metrics.counter("postern_sql_queries_total", "Queries by result.",
+                              label("pool", settings_.name) + ",result=\"failed\"")),
+      seconds_(metrics.histogram("postern_sql_query_seconds",
+                                 "Time from asking the pool to its answer, with all waiting.",
+                                 label("pool", settings_.name))) {
+    for (auto const& server : settings_.servers) {
+        auto& up = metrics.gauge("postern_sql_host_up", "1: answers or not tried yet; 0: down.",
+                                 label("pool", settings_.name) + "," + label("host", server.to_string()));
+        up.set(1);
+        hosts_.emplace_back(server, up);
+    }
+    reaper_ = std::thread([this] { close_idle(); });
+}
+
+Pool::Impl::~Impl() {
+    {
+        std::lock_guard const lock(mutex_);
+        stopping_ = true;
+    }
+    reaper_wake_.notify_all();
+    reaper_.join();
+    open_.add(-static_cast<std::int64_t>(idle_.size()));
+}
+
+Result<Rows> Pool::Impl::query(Statement const& statement, std::span<std::string const> values,
+                               Deadline deadline) {
+    auto const begun = Clock::now();
+    auto rows = try_query(statement, values, deadline);
+    seconds_.observe(std::chrono::duration<double>(Clock::now() - begun).count());
+    (rows ? answered_ : rows.error().kind == ErrorKind::permanent ? refused_ : failed_).add();
+    return rows;
+}
+
+// An old connection that fails says only that it is old: all of its host's go, and the statement is run once
+// more. A new one that fails speaks for its host, and another host is tried.
+Result<Rows> Pool::Impl::try_query(Statement const& statement, std::span<std::string const> values,
+                                   Deadline deadline) {
+    auto const several = settings_.servers.size() > 1;
+    for (std::size_t tries = 0;; ++tries) {
+        auto lease = acquire(deadline);
+        if (!lease) return std::unexpected(std::move(lease).error());
+        busy_.add(1);
+        auto rows = lease->connection->query(statement, values, deadline);
+        busy_.add(-1);
+        if (rows || rows.error().kind == ErrorKind::permanent) {
+            give_back(std::move(*lease));
+            return rows;
+        }
+        bool const late = deadline.expired();
+        bool const blame = late ? several : lease->fresh;
+        give_up(std::move(*lease), rows.error(), blame);
+        if (late || tries > settings_.servers.size()) return rows;
+    }
+}
+
+Result<Lease> Pool::Impl::acquire(Deadline deadline) {
+    Lock lock(mutex_);
+    while (true) {
+        if (auto lease = take_idle(lock)) return std::move(*lease);
+        if (total_ < std::max<std::size_t>(settings_.size, 1)) {
+            auto made = connect_one(lock, deadline);
+            if (!made) return std::unexpected(std::move(made).error());
+            if (*made) return std::move(**made);
+            continue;
+        }
+        auto const ready = [this] { return !idle_.empty() || total_ < settings_.size; };
+        bool const woken = deadline.is_never() ? (freed_.wait(lock, ready), true)
+                                               : freed_.wait_until(lock, deadline.point(), ready);
+        if (!woken)
+            return temporary(fmt::format("no database connection was free in time; all {} are busy: raise "
+                                         "the pool's size, or look for slow queries",
+                                         settings_.size));
+    }
+}
+
+// The connection used last, so that those above the usual need grow old and are closed.
+std::optional<Lease> Pool::Impl::take_idle(Lock& lock) {
+    while (!idle_.empty()) {
+        auto last = std::move(idle_.back());
+        idle_.pop_back();
+        lock.unlock();
+        bool const good = last.connection->healthy();
+        if (!good) last.connection.reset();
+        lock.lock();
+        if (good) return Lease{std::move(last.connection), last.host, false};
+        --total_;
+        open_.add(-1);
+    }
+    return std::nullopt;
+}
+
+// Absent: that host failed, and the caller looks again.
+Result<std::optional<Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadline) {
+    auto const chosen = choose_host();
+    if (!chosen) return temporary(why_all_down());
+    if (deadline.expired()) return temporary("the time limit passed before a connection was made");
+    auto& host = hosts_[*chosen]; // never moves: hosts_ does not grow
+    ++total_;
+    lock.unlock();
+    auto made = settings_.connector(host.server, deadline.or_after(settings_.connect_timeout));
+    lock.lock();
+    if (made) {
+        open_.add(1);
+        host_answers(host);
+        return Lease{std::move(*made), *chosen, true};
+    }
+    --total_;
+    freed_.notify_one();
+    host_failed(host, made.error());
+    return std::nullopt;
+}
+
+std::optional<std::size_t> Pool::Impl::choose_host() {
+    auto const now = Clock::now();
+    bool const any_up = std::ranges::any_of(hosts_, [](Host const& host) { return !host.down; });
+    std::vector<std::size_t> best;
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+        auto const& host = hosts_[i];
+        auto const pause = any_up ? host.interval : settings_.retry_interval;
+        if (host.down && now < host.tried + pause) continue;
+        if (!best.empty() && rank(host.server) > rank(hosts_[best.front()].server)) continue;
+        if (!best.empty() && rank(host.server) < rank(hosts_[best.front()].server)) best.clear();
+        best.push_back(i);
+    }
+    if (best.empty()) return std::nullopt;
+    auto const chosen = best[std::uniform_int_distribution<std::size_t>(0, best.size() - 1)(random_)];
+    hosts_[chosen].tried = now; // one at a time tries a host that is down
+    return chosen;
+}
+
+void Pool::Impl::host_answers(Host& host) {
+    if (host.down)
+        log_.notice("{} server {} answers again; pool={}", to_string(driver_), host.name, settings_.name);
+    host.down = false;
+    host.interval = milliseconds(0);
+    host.up.set(1);
+}
+
+void Pool::Impl::host_failed(Host& host, Error const& error) {
+    host.interval = host.interval.count() == 0
+                        ? settings_.retry_interval
+                        : std::min(host.interval * 2, settings_.longest_retry_interval);
+    host.tried = Clock::now();
+    host.last_error = error.text;
+    host.up.set(0);
+    host.down = true;
+    log_.warning("connect to {} server {}: {}; pool={} retry_in={}ms", to_string(driver_), host.name,
+                 printable(error.text, 500), settings_.name, host.interval.count());
+}
+
+std::string Pool::Impl::why_all_down() const {
+    if (hosts_.empty()) return "no database host is configured";
+    auto const latest = std::ranges::max_element(hosts_, {}, &Host::tried);
+    return fmt::format("no database host answers; the last one tried was {}",
+                       latest->last_error.empty() ? latest->name : latest->last_error);
+}
+
+void Pool::Impl::give_back(Lease lease) {
+    {
+        std::lock_guard const lock(mutex_);
+        idle_.push_back({std::move(lease.connection), lease.host, Clock::now()});
+    }
+    freed_.notify_one();
+    reaper_wake_.notify_one();
+}
+
+void Pool::Impl::give_up(Lease lease, Error const& error, bool host_is_to_blame) {
+    lease.connection.reset();
+    std::vector<Idle> gone;
+    {
+        std::lock_guard const lock(mutex_);
+        auto const first = std::ranges::stable_partition(idle_, [&](Idle const& idle) {
+                               return idle.host != lease.host;
+                           }).begin();
+        gone.assign(std::move_iterator(first), std::move_iterator(idle_.end()));
+        idle_.erase(first, idle_.end());
+        total_ -= 1 + gone.size();
+        open_.add(-1 - static_cast<std::int64_t>(gone.size()));
+        if (host_is_to_blame) host_failed(hosts_[lease.host], error);
+    }
+    freed_.notify_all();
+}
+
+// The reaper's thread: closes what nobody used for idle_time.
+void Pool::Impl::close_idle() {
+    Lock lock(mutex_);
+    while (!stopping_) {
+        if (idle_.empty()) {
+            reaper_wake_.wait(lock);
+            continue;
+        }
+        auto const until = idle_.front().since + settings_.idle_time;
+        if (Clock::now() < until) {
+            reaper_wake_.wait_until(lock, until);
+            continue;
+        }
+        auto old = std::move(idle_.front());
+        idle_.erase(idle_.begin());
+        --total_;
+        open_.add(-1);
+        lock.unlock();
+        old.connection.reset(); // says goodbye to the server, which may take its time
+        lock.lock();
+    }
+}
+
+Pool::Pool(PoolSettings settings, Log& log, Metrics& metrics)
+    : impl_(std::make_unique<Impl>(std::move(settings), log, metrics)) {}
+Pool::~Pool() = default;
+
+Result<Rows> Pool::query(Statement const& statement, std::span<std::string const> values, Deadline deadline) {
+    return impl_->query(statement, values, deadline);
+}
+
+std::string Pool::escape(std::string_view text) const { return sql::escape(impl_->driver(), text); }
+
+Driver Pool::driver() const { return impl_->driver(); }
+
+} // namespace postern::sql

@@ -1,0 +1,254 @@
+// The pool over connections that obey a script: bounds, waiting, repair, hosts that fail and come back.
+#include "common/sql/pool.h"
+
+#include "tests/unit/support/catch.h"
+#include "tests/unit/support/test_log.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+using namespace postern;
+using namespace std::chrono_literals;
+using sql::Rows;
+using sql::ServerSettings;
+using sql::Statement;
+
+namespace {
+
+// What the made-up servers do, and what was asked of them.
+struct World {
+    std::mutex mutex; // guards everything
+    std::condition_variable changed;
+    std::map<std::string, bool> down;
+    std::map<std::string, int> generation; // a restart ends older connections
+    std::map<std::string, int> connects;
+    std::vector<std::string> asked; // hosts, in order
+    int open = 0;
+    int most_open = 0;
+    int running = 0;
+    bool hold = false; // queries wait until released
+    bool refuses = false;
+    bool shows_death = true; // healthy() knows about a restart
+};
+
+class FakeConnection final : public sql::Connection {
+  public:
+    FakeConnection(World& world, std::string host) : world_(world), host_(std::move(host)) {
+        std::lock_guard const lock(world_.mutex);
+        generation_ = world_.generation[host_];
+        world_.most_open = std::max(world_.most_open, ++world_.open);
+    }
+    ~FakeConnection() override {
+        std::lock_guard const lock(world_.mutex);
+        --world_.open;
+        world_.changed.notify_all();
+    }
+    Result<Rows> query(Statement const&, std::span<std::string const>, Deadline deadline) override {
+        std::unique_lock lock(world_.mutex);
+        world_.asked.push_back(host_);
+        ++world_.running;
+        world_.changed.notify_all();
+        bool const released = world_.changed.wait_until(lock, deadline.point(), [&] { return !world_.hold; });
+        --world_.running;
+        if (!released) return temporary("too slow");
+        if (world_.down[host_] || world_.generation[host_] != generation_) return temporary("gone");
+        if (world_.refuses) return permanent("syntax error");
+        return Rows{{"host"}, {{host_}}};
+    }
+    bool healthy() override {
+        std::lock_guard const lock(world_.mutex);
+        return !world_.shows_death || (world_.generation[host_] == generation_ && !world_.down[host_]);
+    }
+
+  private:
+    World& world_;
+    std::string host_;
+    int generation_ = 0;
+};
+
+sql::PoolSettings settings(World& world, std::vector<std::string> const& hosts) {
+    sql::PoolSettings out;
+    out.name = "test";
+    out.size = 2;
+    for (auto const& host : hosts) {
+        out.servers.emplace_back();
+        out.servers.back().driver = sql::Driver::mariadb;
+        out.servers.back().host = host;
+    }
+    out.connector = [&world](ServerSettings const& server,
+                             Deadline) -> Result<std::unique_ptr<sql::Connection>> {
+        {
+            std::lock_guard const lock(world.mutex);
+            ++world.connects[server.host];
+            if (world.down[server.host]) return temporary("connection refused");
+        }
+        return std::make_unique<FakeConnection>(world, server.host);
+    };
+    return out;
+}
+
+std::string ask(sql::Pool& pool, std::chrono::milliseconds limit = 10s) {
+    auto const rows = pool.query(Statement{}, {}, Deadline::after(limit));
+    if (!rows) return std::string(to_string(rows.error().kind)) + ": " + rows.error().text;
+    return *rows->rows[0][0];
+}
+
+} // namespace
+
+TEST_CASE("The pool keeps one connection for queries that follow each other") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    CHECK(world.connects["a"] == 0);
+    for (int i = 0; i < 5; ++i) CHECK(ask(pool) == "a");
+    CHECK(world.connects["a"] == 1);
+    CHECK(metrics.text().contains("postern_sql_queries_total{pool=\"test\",result=\"ok\"} 5"));
+    CHECK(metrics.text().contains("postern_sql_connections{pool=\"test\"} 1"));
+}
+
+TEST_CASE("Many threads never have more than the pool's size of connections, and all are answered") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    std::atomic<int> answered{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 20; ++t)
+        threads.emplace_back([&] {
+            for (int i = 0; i < 20; ++i) answered += ask(pool) == "a" ? 1 : 0;
+        });
+    for (auto& thread : threads) thread.join();
+    CHECK(answered == 400);
+    CHECK(world.most_open <= 2);
+}
+
+TEST_CASE("A caller who finds every connection busy waits for its deadline and is told so") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.hold = true;
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 2; ++t) threads.emplace_back([&] { ask(pool); });
+    {
+        std::unique_lock lock(world.mutex);
+        world.changed.wait(lock, [&] { return world.running == 2; });
+    }
+    CHECK(ask(pool, 20ms).starts_with("temporary: no database connection was free in time; all 2 are busy"));
+    {
+        std::lock_guard const lock(world.mutex);
+        world.hold = false;
+    }
+    world.changed.notify_all();
+    for (auto& thread : threads) thread.join();
+    CHECK(ask(pool) == "a");
+}
+
+TEST_CASE("A restarted server costs no query, whether its closing is seen or not") {
+    for (bool const shows_death : {true, false}) {
+        World world;
+        test::TestLog log;
+        Metrics metrics;
+        world.shows_death = shows_death;
+        sql::Pool pool(settings(world, {"a"}), log, metrics);
+        CHECK(ask(pool) == "a");
+        ++world.generation["a"];
+        CHECK(ask(pool) == "a");
+        CHECK(world.connects["a"] == 2);
+        CHECK(world.open == 1);
+    }
+}
+
+TEST_CASE("A refused statement is permanent, asks no other host, and keeps the connection") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.refuses = true;
+    sql::Pool pool(settings(world, {"a", "b"}), log, metrics);
+    CHECK(ask(pool) == "permanent: syntax error");
+    CHECK(ask(pool) == "permanent: syntax error");
+    CHECK(world.asked.size() == 2);
+    CHECK(world.connects["a"] + world.connects["b"] == 1);
+}
+
+TEST_CASE("With one host down the other answers, and the dead one is left alone") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.down["a"] = true;
+    auto how = settings(world, {"a", "b"});
+    how.retry_interval = how.longest_retry_interval = 1h;
+    sql::Pool pool(how, log, metrics);
+    for (int i = 0; i < 20; ++i) {
+        CHECK(ask(pool) == "b");
+        ++world.generation["b"]; // every query has to connect anew
+    }
+    CHECK(world.connects["a"] <= 1);
+    log.expect("connect to mysql server a: connection refused; pool=test");
+}
+
+TEST_CASE("With every host down the error is temporary and at once, and the host is back after the pause") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.down["a"] = true;
+    auto how = settings(world, {"a"});
+    how.retry_interval = 30ms;
+    sql::Pool pool(how, log, metrics);
+    for (int i = 0; i < 5; ++i)
+        CHECK(ask(pool) == "temporary: no database host answers; the last one tried was connection refused");
+    CHECK(log.expect("connect to mysql server a: connection refused"));
+    CHECK(metrics.text().contains("postern_sql_host_up{pool=\"test\",host=\"a\"} 0"));
+    {
+        std::lock_guard const lock(world.mutex);
+        world.down["a"] = false;
+    }
+    std::this_thread::sleep_for(40ms);
+    CHECK(ask(pool) == "a");
+    CHECK(log.contains("mysql server a answers again"));
+}
+
+TEST_CASE("Sockets are preferred to addresses and those to URIs") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool sockets(settings(world, {"postgresql://x", "a", "/run/s"}), log, metrics);
+    for (int i = 0; i < 10; ++i, ++world.generation["/run/s"]) CHECK(ask(sockets) == "/run/s");
+    sql::Pool addresses(settings(world, {"postgresql://x", "a"}), log, metrics);
+    for (int i = 0; i < 10; ++i, ++world.generation["a"]) CHECK(ask(addresses) == "a");
+}
+
+TEST_CASE("A query that outlives its deadline sends the next one to another host") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool(settings(world, {"/slow", "b"}), log, metrics);
+    world.hold = true;
+    CHECK(ask(pool, 20ms) == "temporary: too slow");
+    world.hold = false;
+    CHECK(ask(pool) == "b");
+    CHECK(log.expect("too slow"));
+}
+
+TEST_CASE("A connection that idles is closed") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    auto how = settings(world, {"a"});
+    how.idle_time = 10ms;
+    sql::Pool pool(how, log, metrics);
+    CHECK(ask(pool) == "a");
+    std::unique_lock lock(world.mutex);
+    CHECK(world.changed.wait_for(lock, 10s, [&] { return world.open == 0; }));
+}
+
+TEST_CASE("A pool without hosts says so") {
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool({}, log, metrics);
+    CHECK(ask(pool) == "temporary: no database host is configured");
+}
