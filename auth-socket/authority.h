@@ -1,0 +1,45 @@
+// Who knows the users: what the sessions ask, and nothing about where it is kept.
+#pragma once
+
+#include "auth-socket/request.h"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace postern::auth_socket {
+
+enum class UserVerdict { found, not_found, temporary };
+
+struct UserOutcome {
+    UserVerdict verdict = UserVerdict::temporary;
+    std::string user;
+    Fields fields;      // uid, gid, home, quota_rule ...
+    std::string reason; // for the client, short and fixed; may be empty
+};
+
+// Thread-safe. Every call may block (databases, hashing) and writes its own log line for a failure.
+// request.original_user is the name as the client gave it; the answer's is the normalised one.
+class Authority {
+  public:
+    virtual ~Authority() = default;
+
+    // authorization: whom the user wants to be, for master users; empty: itself.
+    virtual Outcome check_password(Request& request, std::string_view authorization,
+                                   Secret const& password) const = 0;
+    // outcome.credential is set when the verdict is ok.
+    virtual Outcome find_secret(Request& request, std::string_view authorization,
+                                std::span<std::string const> schemes) const = 0;
+    // Without a password: PASS, EXTERNAL, ANONYMOUS.
+    virtual Outcome find_login(Request& request, std::string_view authorization) const = 0;
+    // login: what the password query of this user's login said; null for plain lookups.
+    virtual UserOutcome find_user(Request& request, Outcome const* login) const = 0;
+    // Every user name that matches the mask ('*' and '?', case ignored). An error: the list is not complete.
+    virtual Result<> list_users(Request const& request, std::string_view mask,
+                                std::function<void(std::string_view)> const& each) const = 0;
+    // The line for a wrong answer to a challenge, which only the mechanism sees.
+    virtual void log_mismatch(Request const& request, std::string_view why) const = 0;
+};
+
+} // namespace postern::auth_socket

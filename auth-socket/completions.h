@@ -1,0 +1,37 @@
+// Results of work done on other threads, waiting for the session that asked.
+#pragma once
+
+#include "common/net/server.h"
+
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace postern::auth_socket {
+
+// Shared by a session and its jobs, so that a job may end after its session.
+template <class T>
+class Completions {
+  public:
+    explicit Completions(net::Waker waker) : waker_(std::move(waker)) {}
+
+    void add(T result) {
+        {
+            std::lock_guard const lock(mutex_);
+            results_.push_back(std::move(result));
+        }
+        waker_.wake();
+    }
+    std::vector<T> take() {
+        std::lock_guard const lock(mutex_);
+        return std::exchange(results_, {});
+    }
+
+  private:
+    net::Waker waker_;
+    std::mutex mutex_; // guards results_
+    std::vector<T> results_;
+};
+
+} // namespace postern::auth_socket

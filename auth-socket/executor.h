@@ -1,0 +1,95 @@
+// Where blocking work goes: database lookups and password hashing, away from the sessions' threads.
+#pragma once
+
+#include "common/base/metrics.h"
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace postern::auth_socket {
+
+class Executor {
+  public:
+    virtual ~Executor() = default;
+    // False when the queue is full: a temporary failure for this request. The key says who asked (the
+    // client's address); the keys take turns.
+    virtual bool submit(std::string_view key, std::function<void()> job) = 0;
+};
+
+// A lock for a few at a time, in which the keys that wait take turns: a flood from one address does not hold
+// up another for longer than what is running.
+class FairSlots {
+  public:
+    explicit FairSlots(std::size_t count) : free_(count) {}
+
+    class Holding {
+      public:
+        Holding(FairSlots& slots, std::string_view key) : slots_(slots) { slots_.acquire(key); }
+        Holding(Holding const&) = delete;
+        Holding& operator=(Holding const&) = delete;
+        ~Holding() { slots_.release(); }
+
+      private:
+        FairSlots& slots_;
+    };
+
+  private:
+    struct Waiter {
+        std::condition_variable turn;
+        bool ready = false;
+    };
+    void acquire(std::string_view key);
+    void release();
+
+    std::mutex mutex_; // guards all below
+    std::size_t free_;
+    std::map<std::string, std::deque<Waiter*>, std::less<>> waiting_;
+    std::string served_; // the key that had its turn last
+};
+
+struct WorkerLimits {
+    std::size_t threads = 30;
+    std::size_t queue = 4096; // jobs that wait, over all keys
+    std::size_t queue_per_key = 1024;
+};
+
+// Threads, begun when they are needed. One key never gets all of them: the rest stays free for the others.
+class Workers final : public Executor {
+  public:
+    Workers(WorkerLimits limits, Metrics& metrics);
+    ~Workers() override; // drops what waits, finishes what runs
+
+    bool submit(std::string_view key, std::function<void()> job) override;
+
+  private:
+    struct Queue {
+        std::deque<std::function<void()>> jobs;
+        std::size_t running = 0;
+    };
+    using Queues = std::map<std::string, Queue, std::less<>>;
+    void run();
+    Queues::iterator next_eligible();
+    std::size_t share() const { return limits_.threads - limits_.threads / 4; }
+
+    WorkerLimits const limits_;
+    Gauge& waiting_gauge_;
+    Counter& refused_;
+    std::mutex mutex_; // guards all below
+    std::condition_variable work_;
+    Queues queues_;
+    std::string served_;
+    std::size_t waiting_ = 0;
+    std::size_t idle_ = 0;
+    bool stopping_ = false;
+    std::vector<std::thread> threads_;
+};
+
+} // namespace postern::auth_socket

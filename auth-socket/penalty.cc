@@ -1,0 +1,99 @@
+// How long the next login has to wait after wrong passwords.
+#include "auth-socket/penalty.h"
+
+#include "common/base/encoding.h"
+#include "common/base/secret.h"
+#include "common/base/text.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <functional>
+
+namespace postern::auth_socket {
+
+using std::chrono::milliseconds;
+
+std::string penalty_network(std::string_view address) {
+    std::string const text(address);
+    in6_addr six{};
+    if (inet_pton(AF_INET6, text.c_str(), &six) == 1) {
+        std::string_view const octets(reinterpret_cast<char const*>(six.s6_addr), 6);
+        return hex_encode(octets) + "/48";
+    }
+    in_addr four{};
+    return inet_pton(AF_INET, text.c_str(), &four) == 1 ? text : std::string();
+}
+
+Penalties::Penalties(PenaltySettings settings, TimeSource now)
+    : settings_(settings), now_(std::move(now)), salt_(random_octets(16)) {}
+
+namespace {
+
+std::string address_key(std::string_view address) {
+    auto const network = penalty_network(address);
+    return network.empty() ? network : "a " + network;
+}
+std::string user_key(std::string_view user) { return user.empty() ? std::string() : "u " + to_lower(user); }
+
+} // namespace
+
+milliseconds Penalties::wait(std::string const& key, milliseconds longest) const {
+    if (key.empty()) return milliseconds::zero();
+    auto const at = entries_.find(key);
+    if (at == entries_.end() || at->second.until <= now_()) return milliseconds::zero();
+    // 0, 1, 2, 4 ... seconds after 1, 2, 3, 4 ... failures: a first typing mistake costs nothing more.
+    if (at->second.failures < 2) return milliseconds::zero();
+    auto const doubled = milliseconds(1000) * (1U << std::min(at->second.failures - 2, 6U));
+    return std::min(longest, doubled);
+}
+
+milliseconds Penalties::delay(std::string_view address, std::string_view user) const {
+    if (!settings_.enabled || penalty_network(address).empty()) return milliseconds::zero();
+    std::lock_guard const lock(mutex_);
+    return std::max(wait(address_key(address), settings_.longest_per_address),
+                    wait(user_key(user), settings_.longest_per_user));
+}
+
+void Penalties::count(std::string const& key, std::uint64_t guess) {
+    if (key.empty()) return;
+    auto [at, fresh] = entries_.try_emplace(key);
+    auto& entry = at->second;
+    if (!fresh) order_.erase(entry.position);
+    entry.position = order_.insert(order_.end(), key);
+    if (entry.until <= now_()) entry.failures = 0;
+    if (entry.failures == 0 || entry.last_guess != guess) ++entry.failures;
+    entry.last_guess = guess;
+    entry.until = now_() + settings_.forgotten_after;
+    if (entries_.size() > settings_.entries) {
+        entries_.erase(order_.front());
+        order_.pop_front();
+    }
+}
+
+void Penalties::failed(std::string_view address, std::string_view user, std::string_view password) {
+    if (!settings_.enabled || penalty_network(address).empty()) return;
+    auto text = salt_ + std::string(user) + '\0' + std::string(password);
+    auto const guess = std::hash<std::string>{}(text);
+    wipe(text);
+    std::lock_guard const lock(mutex_);
+    count(address_key(address), guess);
+    count(user_key(user), guess);
+}
+
+void Penalties::succeeded(std::string_view address, std::string_view user) {
+    std::lock_guard const lock(mutex_);
+    for (auto const& key : {address_key(address), user_key(user)}) {
+        auto const at = entries_.find(key);
+        if (at == entries_.end()) continue;
+        order_.erase(at->second.position);
+        entries_.erase(at);
+    }
+}
+
+std::size_t Penalties::size() const {
+    std::lock_guard const lock(mutex_);
+    return entries_.size();
+}
+
+} // namespace postern::auth_socket

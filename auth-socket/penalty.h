@@ -1,0 +1,62 @@
+// How long the next login from an address, or for a user, has to wait after wrong passwords.
+#pragma once
+
+#include "auth-socket/logins.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace postern::auth_socket {
+
+struct PenaltySettings {
+    bool enabled = true;
+    // The longest wait before a request is worked on. With the failure delay behind it (2 s by default) it
+    // stays below the 10 s for which Postfix waits.
+    std::chrono::milliseconds longest_per_address{6000};
+    std::chrono::milliseconds longest_per_user{2000};
+    std::chrono::seconds forgotten_after{60};
+    std::size_t entries = 50000; // beyond it the one unused longest goes
+};
+
+// Thread-safe.
+class Penalties {
+  public:
+    Penalties(PenaltySettings settings, TimeSource now);
+
+    // IPv6 addresses count by /48. Requests without an address have no penalty: they come from the machine
+    // itself, and one shared bucket would let one mistyped password hold up all of them.
+    std::chrono::milliseconds delay(std::string_view address, std::string_view user) const;
+    // A wrong password. The same wrong password for the same user again (a mail program that retries) does
+    // not count twice.
+    void failed(std::string_view address, std::string_view user, std::string_view password);
+    void succeeded(std::string_view address, std::string_view user);
+    std::size_t size() const;
+
+  private:
+    struct Entry {
+        unsigned failures = 0;
+        std::uint64_t last_guess = 0; // keyed hash of user and password
+        Deadline::Clock::time_point until;
+        std::list<std::string>::iterator position;
+    };
+    std::chrono::milliseconds wait(std::string const& key, std::chrono::milliseconds longest) const;
+    void count(std::string const& key, std::uint64_t guess);
+
+    PenaltySettings const settings_;
+    TimeSource now_;
+    std::string salt_;
+    mutable std::mutex mutex_; // guards entries_ and order_
+    std::map<std::string, Entry, std::less<>> entries_;
+    std::list<std::string> order_; // keys, the one used last at the end
+};
+
+// "192.0.2.1" as it is, IPv6 as its /48; empty when it is not an address.
+std::string penalty_network(std::string_view address);
+
+} // namespace postern::auth_socket

@@ -1,0 +1,16 @@
+// One login or lookup while it is worked on.
+#include "auth-socket/request.h"
+
+#include "common/base/text.h"
+
+namespace postern::auth_socket {
+
+std::string Request::log_name() const {
+    auto name = "(" + printable(user);
+    if (!client.remote_ip.empty() || !client.session.empty()) name += "," + client.remote_ip;
+    if (!authenticated_user.empty()) name += ",master=" + printable(authenticated_user);
+    if (!client.session.empty()) name += ",<" + printable(client.session, 64) + ">";
+    return name + ")";
+}
+
+} // namespace postern::auth_socket

@@ -1,0 +1,61 @@
+// One login or lookup while it is worked on, and how it came out.
+#pragma once
+
+#include "auth-socket/fields.h"
+#include "auth-socket/protocol.h"
+#include "common/base/secret.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace postern::auth_socket {
+
+// Everything the query templates' variables may ask for.
+struct Request {
+    std::string user;               // normalised; databases may rename it
+    std::string original_user;      // as the client wrote it
+    std::string authenticated_user; // who gave the password when that is not the user: a master user
+    std::string mechanism;          // in capitals; empty for lookups
+    ClientInfo client;
+    bool name_refused = false; // empty, or an octet outside auth_username_chars
+    std::string answered_by;   // the driver of the passdb that knew the user, for the log
+    std::uint32_t id = 0;
+    std::uint32_t client_pid = 0;
+    Secret password; // for %w; plaintext mechanisms only
+    Fields passdb;   // what the passdbs said: %{passdb:name}
+    Fields userdb;   // and the userdbs: %{userdb:name}
+
+    // "(user,192.0.2.1,<session>)", as every log line about a request has it.
+    std::string log_name() const;
+};
+
+// A stored password, decoded from its {SCHEME.encoding} form.
+struct Credential {
+    std::string scheme; // in capitals, without the encoding: "SHA512-CRYPT"
+    Secret value;       // raw octets for digests, text for crypt forms
+};
+
+enum class Verdict {
+    ok,
+    password_mismatch,
+    unknown_user,
+    refused, // an odd user name, a network that is not allowed, no usable stored password
+    user_disabled,
+    password_expired,
+    not_authorized, // a master user may not be this user
+    temporary,      // could not be found out: never to be told as "wrong password"
+};
+
+struct Outcome {
+    Verdict verdict = Verdict::temporary;
+    std::string user; // after renames
+    Fields reply;     // extra fields for OK and FAIL
+    Fields userdb;    // userdb_* of the password query, for prefetch
+    bool userdb_prefetched = false;
+    bool without_delay = false;
+    std::optional<Credential> credential; // find_secret() only
+};
+
+} // namespace postern::auth_socket

@@ -1,0 +1,348 @@
+// A connection on an auth client or login socket.
+#include "auth-socket/session.h"
+
+#include "auth-socket/replies.h"
+#include "common/base/encoding.h"
+#include "common/base/text.h"
+
+#include <algorithm>
+#include <exception>
+
+namespace postern::auth_socket {
+
+ClientSession::ClientSession(ClientSettings settings, std::shared_ptr<Authority const> authority,
+                             Surroundings& surroundings, net::Waker waker)
+    : settings_(std::move(settings)), authority_(std::move(authority)), surroundings_(surroundings),
+      completions_(std::make_shared<Completions<Done>>(std::move(waker))),
+      cookie_(hex_encode(random_octets(16))) {}
+
+ClientSession::~ClientSession() { surroundings_.logins.forget(cookie_); }
+
+// The whole block at once: Exim and others wait for it before they write. Postfix wants VERSION first and a
+// MECH before SPID.
+std::string ClientSession::greeting() {
+    std::string text = Line("VERSION", protocol_major).add(std::to_string(client_protocol_minor)).text();
+    for (auto const& name : settings_.mechanisms) {
+        auto const* kind = find_mechanism(name);
+        if (kind == nullptr) continue;
+        text += "MECH\t" + std::string(kind->name) + (kind->flags.empty() ? "" : "\t") +
+                std::string(kind->flags) + "\n";
+    }
+    text += Line("SPID", surroundings_.server_pid).text();
+    text += Line("CUID", ++surroundings_.connection_ids).text();
+    text += Line("COOKIE").add(cookie_).text();
+    return text + "DONE\n";
+}
+
+Result<std::string> ClientSession::receive(std::string_view bytes) {
+    lines_.feed(bytes);
+    while (!finished_) {
+        auto line = lines_.next();
+        if (!line) return std::unexpected(std::move(line.error()));
+        if (!*line) break;
+        auto done = handle(**line);
+        wipe(**line);
+        if (!done) return std::unexpected(std::move(done.error()));
+    }
+    collect();
+    pass_time();
+    return take_output();
+}
+
+Result<std::string> ClientSession::wake() {
+    collect();
+    pass_time();
+    return take_output();
+}
+
+std::string ClientSession::take_output() { return std::exchange(output_, {}); }
+
+Result<> ClientSession::handle(std::string& line) {
+    auto fields = line_fields(line);
+    Result<> done;
+    if (!client_minor_)
+        done = hello(fields);
+    else if (fields[0] == "CPID")
+        done = hello(fields);
+    else if (!client_pid_)
+        done = malformed("CPID expected before " + printable(fields[0], 20));
+    else if (fields[0] == "AUTH")
+        done = begin(fields);
+    else if (fields[0] == "CONT")
+        done = go_on(fields);
+    else if (fields[0] == "CANCEL")
+        done = cancel(fields);
+    else
+        done = malformed("unknown command " + printable(fields[0], 20));
+    wipe_fields(fields);
+    return done;
+}
+
+Result<> ClientSession::hello(std::vector<std::string> const& fields) {
+    if (!client_minor_) {
+        auto const minor = version_minor(fields);
+        if (!minor) return std::unexpected(minor.error());
+        client_minor_ = *minor;
+        return {};
+    }
+    auto const pid = fields.size() > 1 ? request_id(fields[1]) : std::nullopt;
+    if (!pid || client_pid_) return malformed("a bad or a second CPID");
+    client_pid_ = *pid;
+    return {};
+}
+
+Result<> ClientSession::begin(std::vector<std::string> const& fields) {
+    auto command = auth_command(fields, *client_minor_);
+    if (!command) return std::unexpected(std::move(command.error()));
+    if (requests_.contains(command->id)) return malformed("AUTH with the id of an unfinished request");
+    auto const known =
+        std::ranges::find(settings_.mechanisms, command->mechanism) != settings_.mechanisms.end();
+    auto const* kind = known ? find_mechanism(command->mechanism) : nullptr;
+    if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
+
+    auto context = settings_.mechanism;
+    context.certificate_user = command->client.certificate_user;
+    context.valid_certificate = command->client.valid_client_certificate;
+    auto const now = surroundings_.now();
+    Pending pending{.serial = ++serial_,
+                    .phase = Phase::waiting_out_penalty,
+                    .started = now,
+                    .begins = now,
+                    .initial_response = {},
+                    .mechanism = kind->make(context),
+                    .plaintext = kind->plaintext,
+                    .request = {},
+                    .outcome = {},
+                    .final_data = {}};
+    pending.request.mechanism = command->mechanism;
+    pending.request.client = command->client;
+    pending.request.id = command->id;
+    pending.request.client_pid = *client_pid_;
+    if (requests_.size() >= requests_per_connection) {
+        output_ += fail_line(command->id, Request{}, Outcome{});
+        return {};
+    }
+    if (command->response) {
+        pending.initial_response = base64_decode(*command->response);
+        wipe(*command->response);
+        if (!pending.initial_response) {
+            output_ += bad_base64_line(command->id, "initial");
+            return {};
+        }
+    }
+    if (!command->client.no_penalty)
+        pending.begins += surroundings_.penalties.delay(command->client.remote_ip, "");
+    requests_.emplace(command->id, std::move(pending));
+    if (requests_.at(command->id).begins <= now) start(command->id);
+    return {};
+}
+
+void ClientSession::start(std::uint32_t id) {
+    auto& pending = requests_.at(id);
+    auto initial = std::exchange(pending.initial_response, std::nullopt);
+    auto step = pending.mechanism->start(initial ? std::optional<std::string_view>(*initial) : std::nullopt);
+    if (initial) wipe(*initial);
+    take_step(id, std::move(step));
+}
+
+Result<> ClientSession::go_on(std::vector<std::string> const& fields) {
+    auto const id = fields.size() > 1 ? request_id(fields[1]) : std::nullopt;
+    if (!id || fields.size() < 3) return malformed("CONT without an id or data");
+    auto const at = requests_.find(*id);
+    if (at == requests_.end()) {
+        output_ += protocol_fail_line(*id, "Authentication request timed out");
+        return {};
+    }
+    if (at->second.phase != Phase::waiting_for_client) {
+        requests_.erase(at);
+        output_ += protocol_fail_line(*id, "Unexpected continuation");
+        return {};
+    }
+    if (at->second.mechanism == nullptr) { // the client has taken note of the last challenge
+        auto const outcome = *at->second.outcome;
+        succeed(*id, outcome, "");
+        return {};
+    }
+    auto response = base64_decode(fields[2]);
+    if (!response) {
+        requests_.erase(at);
+        output_ += bad_base64_line(*id, "continued");
+        return {};
+    }
+    auto step = at->second.mechanism->receive(*response);
+    wipe(*response);
+    take_step(*id, std::move(step));
+    return {};
+}
+
+Result<> ClientSession::cancel(std::vector<std::string> const& fields) {
+    auto const id = fields.size() > 1 ? request_id(fields[1]) : std::nullopt;
+    if (!id) return malformed("CANCEL with a bad id");
+    requests_.erase(*id);
+    return {};
+}
+
+void ClientSession::take_step(std::uint32_t id, Step step) {
+    auto& pending = requests_.at(id);
+    if (auto const* challenge = std::get_if<Challenge>(&step)) {
+        pending.phase = Phase::waiting_for_client;
+        output_ += Line("CONT", id).add(base64_encode(challenge->data)).text();
+    } else if (auto const* check = std::get_if<CheckPassword>(&step)) {
+        pending.request.original_user = check->user;
+        auto const data = std::make_shared<CheckPassword>(*check);
+        pending.request.password = data->password;
+        work(
+            id,
+            [authority = authority_, data](Request& request) {
+                return authority->check_password(request, data->authorization, data->password);
+            },
+            false);
+    } else if (auto const* need = std::get_if<NeedSecret>(&step)) {
+        pending.request.original_user = need->user;
+        work(
+            id,
+            [authority = authority_, need = *need](Request& request) {
+                return authority->find_secret(request, need.authorization, need.schemes);
+            },
+            true);
+    } else if (auto const* trusted = std::get_if<Trusted>(&step)) {
+        pending.request.original_user = trusted->user;
+        work(
+            id,
+            [authority = authority_, trusted = *trusted](Request& request) {
+                auto outcome = authority->find_login(request, trusted.authorization);
+                if (trusted.anonymous) outcome.reply.set("anonymous", std::nullopt);
+                return outcome;
+            },
+            false);
+    } else if (auto const* proven = std::get_if<Proven>(&step)) {
+        prove(id, *proven);
+    } else {
+        refuse(id, std::get<Refused>(step));
+    }
+}
+
+void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job, bool secret_only) {
+    auto& pending = requests_.at(id);
+    pending.phase = Phase::working;
+    auto request = std::make_shared<Request>(pending.request);
+    auto const key = request->client.remote_ip.empty() ? request->original_user : request->client.remote_ip;
+    auto const queued = surroundings_.executor.submit(
+        key, [&log = surroundings_.log, completions = completions_, id, serial = pending.serial, secret_only,
+              request, job = std::move(job)] {
+            Outcome outcome; // temporary until something better is known
+            try {
+                outcome = job(*request);
+            } catch (std::exception const& exception) {
+                log.error("auth: login{}: {}", request->log_name(), exception.what());
+            }
+            completions->add({id, serial, std::move(*request), std::move(outcome), secret_only});
+        });
+    if (queued) return;
+    surroundings_.log.warning("auth: login{}: too many logins wait, this one is refused for now",
+                              pending.request.log_name());
+    finish(id, Outcome{});
+}
+
+void ClientSession::prove(std::uint32_t id, Proven const& proven) {
+    auto& pending = requests_.at(id);
+    if (!pending.outcome) return fail(id, Outcome{});
+    if (proven.final_data.empty() || pending.request.client.final_response_ok) {
+        auto const outcome = *pending.outcome;
+        return succeed(id, outcome, proven.final_data);
+    }
+    pending.phase = Phase::waiting_for_client;
+    pending.mechanism = nullptr;
+    output_ += Line("CONT", id).add(base64_encode(proven.final_data)).text();
+}
+
+void ClientSession::refuse(std::uint32_t id, Refused const& refused) {
+    auto& pending = requests_.at(id);
+    authority_->log_mismatch(pending.request, refused.why);
+    Outcome outcome;
+    outcome.verdict = refused.mismatch ? Verdict::password_mismatch : Verdict::refused;
+    outcome.user = pending.request.user;
+    fail(id, outcome);
+}
+
+void ClientSession::finish(std::uint32_t id, Outcome const& outcome) {
+    if (outcome.verdict == Verdict::ok)
+        succeed(id, outcome, "");
+    else
+        fail(id, outcome);
+}
+
+void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data) {
+    auto pending = std::move(requests_.extract(id).mapped());
+    auto& request = pending.request;
+    surroundings_.penalties.succeeded(request.client.remote_ip, outcome.user);
+    output_ += ok_line(id, request, outcome, final_data);
+    request.password = Secret();
+    if (settings_.login_role) surroundings_.logins.keep(cookie_, id, {std::move(request), outcome});
+}
+
+void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
+    auto const pending = std::move(requests_.extract(id).mapped());
+    auto const& request = pending.request;
+    if (outcome.verdict == Verdict::temporary) {
+        if (settings_.close_on_temporary)
+            finished_ = true;
+        else
+            output_ += fail_line(id, request, outcome);
+        return;
+    }
+    if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)
+        surroundings_.penalties.failed(request.client.remote_ip, request.user, request.password.reveal());
+    auto text = fail_line(id, request, outcome);
+    if (outcome.without_delay || settings_.failure_delay == std::chrono::milliseconds::zero())
+        output_ += text;
+    else
+        delayed_.push_back({surroundings_.now() + settings_.failure_delay, std::move(text)});
+}
+
+void ClientSession::collect() {
+    for (auto results = completions_->take(); !results.empty(); results = completions_->take()) {
+        for (auto& done : results) {
+            auto const at = requests_.find(done.id);
+            if (at == requests_.end() || at->second.serial != done.serial) continue; // cancelled meanwhile
+            auto& pending = at->second;
+            pending.request = std::move(done.request);
+            if (!done.secret_only || done.outcome.verdict != Verdict::ok || !done.outcome.credential) {
+                finish(done.id, done.outcome);
+                continue;
+            }
+            pending.outcome = std::move(done.outcome);
+            auto const credential = *std::exchange(pending.outcome->credential, std::nullopt);
+            take_step(done.id, pending.mechanism->secret(credential, pending.request));
+        }
+    }
+}
+
+void ClientSession::pass_time() {
+    auto const now = surroundings_.now();
+    for (auto const& each : delayed_)
+        if (each.due <= now) output_ += each.text;
+    std::erase_if(delayed_, [now](Delayed const& each) { return each.due <= now; });
+    std::vector<std::uint32_t> begun;
+    for (auto const& [id, pending] : requests_)
+        if (pending.phase == Phase::waiting_out_penalty && pending.begins <= now) begun.push_back(id);
+    for (auto const id : begun) start(id);
+    if (!begun.empty()) collect();
+    auto const expired = [now](auto const& each) { return each.second.started + request_lifetime <= now; };
+    if (std::erase_if(requests_, expired) > 0)
+        surroundings_.log.info("auth: a login was not finished by its client within {} s",
+                               request_lifetime.count());
+}
+
+std::optional<Deadline> ClientSession::wakes_at() const {
+    auto earliest = TimePoint::max();
+    for (auto const& each : delayed_) earliest = std::min(earliest, each.due);
+    for (auto const& [id, pending] : requests_)
+        earliest = std::min(earliest, pending.phase == Phase::waiting_out_penalty
+                                          ? pending.begins
+                                          : pending.started + request_lifetime);
+    if (earliest == TimePoint::max()) return std::nullopt;
+    return Deadline::at(earliest);
+}
+
+} // namespace postern::auth_socket

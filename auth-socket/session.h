@@ -1,0 +1,103 @@
+// A connection on an auth client or login socket: Postfix, Exim, Dovecot's login processes.
+#pragma once
+
+#include "auth-socket/completions.h"
+#include "auth-socket/mechanisms/mechanism.h"
+#include "auth-socket/protocol.h"
+#include "auth-socket/surroundings.h"
+#include "common/net/server.h"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace postern::auth_socket {
+
+// Requests of one connection that are not finished. Dovecot's login processes share one connection between
+// many clients; Postfix has one request at a time.
+inline constexpr std::size_t requests_per_connection = 1024;
+
+// What the client protocol takes from the configuration.
+struct ClientSettings {
+    std::vector<std::string> mechanisms{"PLAIN"}; // in capitals, known ones only
+    std::chrono::milliseconds failure_delay{2000};
+    MechanismContext mechanism;
+    bool login_role = false;         // finished logins are kept for the master socket
+    bool close_on_temporary = false; // Postfix turns every FAIL into 535: a lost connection is its 454
+};
+
+class ClientSession final : public net::Session {
+  public:
+    ClientSession(ClientSettings settings, std::shared_ptr<Authority const> authority,
+                  Surroundings& surroundings, net::Waker waker);
+    ~ClientSession() override;
+
+    std::string greeting() override;
+    Result<std::string> receive(std::string_view bytes) override;
+    bool finished() const override { return finished_; }
+    std::optional<Deadline> wakes_at() const override;
+    Result<std::string> wake() override;
+    bool busy() const override { return !requests_.empty() || !delayed_.empty(); }
+
+  private:
+    using TimePoint = Deadline::Clock::time_point;
+    enum class Phase { waiting_out_penalty, waiting_for_client, working };
+    struct Pending {
+        std::uint64_t serial; // tells a job's answer from that of an older request with the same id
+        Phase phase;
+        TimePoint started;
+        TimePoint begins; // when the penalty is over
+        std::optional<std::string> initial_response;
+        std::shared_ptr<Mechanism> mechanism;
+        bool plaintext;
+        Request request;
+        std::optional<Outcome> outcome; // of NeedSecret, until the mechanism is through
+        std::string final_data;
+    };
+    struct Delayed {
+        TimePoint due;
+        std::string text;
+    };
+    struct Done { // from a worker
+        std::uint32_t id;
+        std::uint64_t serial;
+        Request request;
+        Outcome outcome;
+        bool secret_only; // the mechanism goes on with it
+    };
+
+    Result<> handle(std::string& line);
+    Result<> hello(std::vector<std::string> const& fields);
+    Result<> begin(std::vector<std::string> const& fields);
+    Result<> go_on(std::vector<std::string> const& fields);
+    Result<> cancel(std::vector<std::string> const& fields);
+    void start(std::uint32_t id);
+    void take_step(std::uint32_t id, Step step);
+    void work(std::uint32_t id, std::function<Outcome(Request&)> job, bool secret_only);
+    void finish(std::uint32_t id, Outcome const& outcome);
+    void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
+    void fail(std::uint32_t id, Outcome const& outcome);
+    void prove(std::uint32_t id, Proven const& proven);
+    void refuse(std::uint32_t id, Refused const& refused);
+    void collect();
+    void pass_time();
+    std::string take_output();
+
+    ClientSettings const settings_;
+    std::shared_ptr<Authority const> const authority_;
+    Surroundings& surroundings_;
+    std::shared_ptr<Completions<Done>> const completions_;
+    LineDecoder lines_{client_line_limit};
+    std::string const cookie_;
+    std::string output_;
+    std::optional<unsigned> client_minor_;
+    std::optional<std::uint32_t> client_pid_;
+    std::map<std::uint32_t, Pending> requests_;
+    std::vector<Delayed> delayed_;
+    std::uint64_t serial_ = 0;
+    bool finished_ = false;
+};
+
+} // namespace postern::auth_socket

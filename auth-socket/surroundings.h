@@ -1,0 +1,25 @@
+// What every session of the daemon shares.
+#pragma once
+
+#include "auth-socket/authority.h"
+#include "auth-socket/executor.h"
+#include "auth-socket/logins.h"
+#include "auth-socket/penalty.h"
+#include "common/base/log.h"
+
+#include <atomic>
+#include <cstdint>
+
+namespace postern::auth_socket {
+
+struct Surroundings {
+    Executor& executor;
+    Logins& logins;
+    Penalties& penalties;
+    Log& log;
+    TimeSource now;
+    std::uint32_t server_pid = 0;               // SPID: the same on client and master sockets
+    std::atomic<std::uint32_t>& connection_ids; // CUID
+};
+
+} // namespace postern::auth_socket
