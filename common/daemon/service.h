@@ -25,7 +25,9 @@ class Opening {
     net::SystemdSockets sockets_;
 };
 
-// What a program does between its start and its end. run() calls from the main thread.
+// What a program does between its start and its end. run() calls from the main thread, and forks between
+// open() and start() when the process is to live in the background: what starts a thread (a resolver, a pool)
+// is made in start().
 class Service {
   public:
     virtual ~Service() = default;

@@ -1,0 +1,28 @@
+// SIGTERM, SIGINT, SIGHUP and SIGUSR1 as events for the main thread.
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/net/descriptor.h"
+
+namespace postern::daemon {
+
+// Plain handlers that write to a pipe: libmilter waits for SIGHUP itself (sigwait), and the kernel gives a
+// process' signal to the main thread as long as that one does not block it. One per process. SIGPIPE is
+// ignored from then on.
+class Signals {
+  public:
+    enum class Event { none, stop, reload };
+
+    explicit Signals(bool reload_on_usr1);
+    ~Signals();
+    Signals(Signals const&) = delete;
+    Signals& operator=(Signals const&) = delete;
+
+    Event wait(Deadline until);
+
+  private:
+    net::Descriptor read_end_;
+    net::Descriptor write_end_;
+};
+
+} // namespace postern::daemon
