@@ -11,7 +11,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -160,6 +162,10 @@ class Sandbox:
             return
         self._closed = True
         atexit.unregister(self.close)
+        with _undisturbed():
+            self._clear_up()
+
+    def _clear_up(self):
         for process in reversed(self.processes):
             process.stop(seconds=5)
         kill_orphans()
@@ -169,6 +175,20 @@ class Sandbox:
             print(f"kept for a look: {self.root} (logs in {self.logs})", file=sys.stderr)
         else:
             shutil.rmtree(self.root, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed():
+    """A second Ctrl-C does not end the clearing up half way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _as_user(name):
