@@ -84,6 +84,7 @@ class Run:
         self.failures = []
         self.children = set()
         self._printing = threading.Lock()
+        self._stopping = False
 
     def file(self, path):
         child = subprocess.Popen([sys.executable, __file__, "--file", str(path), *self.names], text=True, cwd=HERE,
@@ -107,12 +108,13 @@ class Run:
         with self._printing:
             if re.search(r"^FAILED ", text, re.M):
                 self.failures.append(re.sub(r"(?m)^(ok|SKIPPED) .*\n", "", text))
-            elif code != 0:  # it could not be loaded, ran into the limit, or was killed
+            elif code != 0 and not self._stopping:  # it could not be loaded, ran into the limit, or was killed
                 self.counts["FAILED"] += 1
                 print(f"FAILED  {path.name}: ended with {code}", flush=True)
                 self.failures.append(f"{path.name} ended with {code} (time limit: {FILE_TIME_LIMIT} s)\n{text[-8000:]}")
 
     def stop(self):
+        self._stopping = True
         for child in list(self.children):
             child.send_signal(signal.SIGTERM)
         for child in list(self.children):
@@ -151,6 +153,9 @@ def main():
     for text in run.failures:
         print(f"\n{'=' * 100}\n{text}")
     passed, failed, skipped = run.counts["ok"], run.counts["FAILED"], run.counts["SKIPPED"]
+    if passed == 0 and not options.names:
+        failed += 1
+        print("FAILED  no system test ran")
     print(f"cases: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0
 
