@@ -128,13 +128,20 @@ class Life {
         if (auto written = pid_file_.write(process_.pid_file, user_of_pid_file()); !written)
             return failed(written.error(), exit_unavailable);
         if (auto changed = change_user(); !changed) return failed(changed.error(), exit_no_permission);
+        if (process_.auto_restart)
+            return supervise(
+                *process_.auto_restart, process_.reload_on_usr1, [this] { return work(); }, log_);
+        return work();
+    }
+
+    int work() {
         Signals signals(process_.reload_on_usr1);
         if (auto started = service_.start(); !started)
             return failed(started.error(), exit_code_of(started.error(), exit_unavailable));
         if (metrics_server_) metrics_server_->start();
         if (readiness_.in_background()) detach_standard_streams();
         readiness_.tell(exit_ok);
-        notify_manager(fmt::format("READY=1\nMAINPID={}", ::getpid()));
+        notify_manager(fmt::format("READY=1\nMAINPID={}", process_.auto_restart ? ::getppid() : ::getpid()));
         int const code = wait_for_the_end(signals);
         notify_manager("STOPPING=1");
         if (metrics_server_) metrics_server_->stop();

@@ -4,6 +4,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/daemon/supervisor.h"
 #include "common/net/listener.h"
 
 #include <optional>
@@ -56,6 +57,7 @@ struct Process {
     bool reload_on_usr1 = false;
     bool core_dumps = false;
     std::optional<net::ListenAddress> metrics_listen;
+    std::optional<RestartPolicy> auto_restart; // a parent starts the working process again when it dies
 };
 
 // Runs until SIGTERM or SIGINT. Gives back the exit code: 0, or exit_unavailable (socket), exit_no_permission

@@ -50,9 +50,9 @@ Signals::~Signals() {
     handler_pipe = -1;
 }
 
-Signals::Event Signals::wait(Deadline until) {
-    pollfd waiting{read_end_.get(), POLLIN, 0};
-    if (::poll(&waiting, 1, until.poll_timeout()) <= 0) return Event::none;
+Signals::Event Signals::wait(Deadline until, int other_descriptor) {
+    std::array<pollfd, 2> waiting{{{read_end_.get(), POLLIN, 0}, {other_descriptor, POLLIN, 0}}};
+    if (::poll(waiting.data(), waiting.size(), until.poll_timeout()) <= 0) return Event::none;
     unsigned char number = 0;
     if (::read(read_end_.get(), &number, 1) != 1) return Event::none;
     return number == SIGHUP || number == SIGUSR1 ? Event::reload : Event::stop;

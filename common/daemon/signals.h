@@ -18,7 +18,8 @@ class Signals {
     Signals(Signals const&) = delete;
     Signals& operator=(Signals const&) = delete;
 
-    Event wait(Deadline until);
+    // none: the time passed, or the other descriptor (when given) became readable.
+    Event wait(Deadline until, int other_descriptor = -1);
 
   private:
     net::Descriptor read_end_;

@@ -15,6 +15,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 using namespace postern;
 using namespace postern::daemon;
@@ -37,7 +38,11 @@ struct Probe : Service {
         listener.emplace(std::move(*made));
         return {};
     }
-    Result<> start() override { return started; }
+    std::string worker_file;
+    Result<> start() override {
+        std::ofstream(worker_file) << ::getpid();
+        return started;
+    }
     Result<> reload() override { return reloaded; }
     void stop() override { listener.reset(); }
     bool failed() const override { return broken; }
@@ -72,6 +77,7 @@ struct Fixture {
 
     Fixture() {
         probe.socket = "unix:" + dir.path("probe.sock");
+        probe.worker_file = dir.path("worker");
         process.name = "probe";
         process.pid_file = dir.path("pid");
     }
@@ -179,4 +185,34 @@ TEST_CASE("the metrics listener answers while the daemon lives") {
     CHECK(stream->read_line(100, Deadline::after(5s)) == "HTTP/1.1 200 OK");
     ::kill(child, SIGTERM);
     CHECK(exit_of(child) == 0);
+}
+
+TEST_CASE("with AutoRestart a killed worker comes back on the same socket, and a stop ends both") {
+    Fixture f;
+    f.process.auto_restart = RestartPolicy{};
+    pid_t const parent = f.start();
+    CHECK(f.manager.next() == "READY=1\nMAINPID=" + std::to_string(parent));
+    CHECK(f.dir.read("pid") == std::to_string(parent) + "\n");
+    auto const worker = std::stoi(f.dir.read("worker"));
+    ::kill(worker, SIGKILL);
+    CHECK(net::connect(*net::parse_address(f.dir.path("probe.sock")), Deadline::after(5s)));
+    CHECK(f.manager.next() == "READY=1\nMAINPID=" + std::to_string(parent));
+    CHECK(std::stoi(f.dir.read("worker")) != worker);
+    ::kill(parent, SIGHUP);
+    CHECK(f.manager.next().starts_with("RELOADING=1"));
+    CHECK(f.manager.next() == "READY=1");
+    ::kill(parent, SIGTERM);
+    CHECK(f.manager.next() == "STOPPING=1");
+    CHECK(exit_of(parent) == 0);
+    CHECK(f.dir.read("log").find("ended with signal 9") != std::string::npos);
+}
+
+TEST_CASE("AutoRestart gives up at its limit with the worker's exit code") {
+    Fixture f;
+    f.process.auto_restart = RestartPolicy{.most = 1};
+    f.probe.started = permanent("no");
+    CHECK(exit_of(f.start()) == exit_unavailable);
+    CHECK(f.dir.read("log").find("the limit of AutoRestart is reached") != std::string::npos);
+    f.process.auto_restart = RestartPolicy{.rate = 1, .rate_period = std::chrono::hours(1)};
+    CHECK(exit_of(f.start()) == exit_unavailable);
 }
