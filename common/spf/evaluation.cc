@@ -1,0 +1,295 @@
+// check_host(), step by step.
+#include "common/spf/evaluation.h"
+
+#include "common/base/text.h"
+
+#include <algorithm>
+
+namespace postern::spf {
+
+namespace {
+
+// RFC 7208 4.6.4: at most ten MX and ten PTR names; more MX are an error, more PTR are left out.
+constexpr std::size_t max_mx = 10;
+constexpr std::size_t max_ptr = 10;
+
+Verdict verdict_of(Qualifier qualifier) {
+    switch (qualifier) {
+    case Qualifier::pass: return Verdict::pass;
+    case Qualifier::fail: return Verdict::fail;
+    case Qualifier::softfail: return Verdict::softfail;
+    case Qualifier::neutral: return Verdict::neutral;
+    }
+    return Verdict::neutral;
+}
+
+bool is_below_or_same(std::string_view name, std::string_view domain) {
+    if (equals_ignoring_case(name, domain)) return true;
+    return name.size() > domain.size() && name[name.size() - domain.size() - 1] == '.' &&
+           ends_with_ignoring_case(name, domain);
+}
+
+// RFC 7208 4.3: malformed, a literal or a single label gives none at once.
+bool is_checkable(std::string_view domain) {
+    return dns::is_askable(domain) && domain.contains('.') && !domain.starts_with('[');
+}
+
+// What a stranger says, fit for a reply and a header field: one line of printable ASCII.
+std::string shown(std::string_view text) { return printable(text, Outcome::max_explanation); }
+
+} // namespace
+
+Evaluation::Evaluation(dns::Resolver& resolver, Engine const& engine, Query const& query,
+                       CheckLimits const& limits, Trace const& trace)
+    : resolver_(resolver), engine_(engine), query_(query), limits_(limits), trace_(trace),
+      client_(query.client.unmapped()), sender_(split_sender(query.sender, query.helo)),
+      deadline_(Deadline::after(limits.time)) {}
+
+Outcome Evaluation::run() {
+    if (!is_checkable(sender_.domain)) {
+        tell(0, "{} is no domain that can have a record: none", shown(sender_.domain));
+        return outcome_;
+    }
+    auto const verdict = check_domain(sender_.domain, 0);
+    if (verdict) {
+        outcome_.verdict = *verdict;
+        outcome_.explanation = explanation(*verdict);
+    } else {
+        bool const temporary = verdict.error().kind != ErrorKind::permanent;
+        outcome_.verdict = temporary ? Verdict::temperror : Verdict::permerror;
+        outcome_.explanation =
+            shown((temporary ? "SPF Temporary Error: DNS " : "SPF Permanent Error: ") + verdict.error().text);
+    }
+    return outcome_;
+}
+
+Result<Verdict> Evaluation::check_domain(std::string domain, unsigned depth) {
+    for (bool redirected = false;; redirected = true) {
+        auto fetched = fetch_record(domain, depth);
+        if (!fetched) return std::unexpected(std::move(fetched.error()));
+        if (!*fetched) {
+            if (redirected) return permanent("redirect domain has no SPF record: " + domain);
+            return Verdict::none;
+        }
+        Frame const frame{std::move(domain), std::move(**fetched), depth};
+        if (depth == 0) explaining_ = Frame{frame.domain, Record{{}, {}, frame.record.exp}, 0};
+        auto decided = walk(frame);
+        if (!decided) return std::unexpected(std::move(decided.error()));
+        if (*decided) return **decided;
+        if (!frame.record.redirect) {
+            tell(depth, "no term matches: neutral");
+            return Verdict::neutral;
+        }
+        if (auto counted = count_lookup(); !counted) return std::unexpected(std::move(counted.error()));
+        domain =
+            frame.record.redirect->expand_domain([&](char letter) { return macro_value(frame, letter); });
+        tell(depth, "redirect={} ({} of {} lookups)", domain, outcome_.lookups, limits_.lookups);
+    }
+}
+
+Result<std::optional<Record>> Evaluation::fetch_record(std::string const& domain, unsigned depth) {
+    auto const answers = ask(domain, dns::RecordType::txt, depth); // without a record the result says so
+    if (!answers) return std::unexpected(answers.error());
+    std::string const* found = nullptr;
+    for (auto const& answer : *answers) {
+        if (!is_spf_record(answer.data)) continue;
+        if (found != nullptr) return permanent("Two or more type TXT spf records found.");
+        found = &answer.data;
+    }
+    if (found == nullptr) {
+        tell(depth, "{} has no SPF record", domain);
+        return std::nullopt;
+    }
+    tell(depth, "{}: \"{}\" ({} octets)", domain, *found, found->size());
+    auto parsed = parse_record(*found);
+    if (!parsed) return std::unexpected(std::move(parsed.error()));
+    return std::optional(std::move(*parsed));
+}
+
+Result<std::optional<Verdict>> Evaluation::walk(Frame const& frame) {
+    auto const matcher = [&](Term const& term) { return matches(frame, term); };
+    auto const decided = engine_.walk(frame.record.terms, client_, matcher);
+    if (!decided) return std::unexpected(decided.error());
+    if (!*decided) return std::nullopt;
+    tell(frame.depth, "{} decides: {}", frame.domain, to_string(verdict_of(**decided)));
+    return verdict_of(**decided);
+}
+
+Result<bool> Evaluation::matches(Frame const& frame, Term const& term) {
+    if (auto counted = count_lookup(); !counted) return std::unexpected(std::move(counted.error()));
+    tell(frame.depth, "{} ({} of {} lookups)", term.text, outcome_.lookups, limits_.lookups);
+    auto matched = Result<bool>(false);
+    switch (term.mechanism) {
+    case Mechanism::include: matched = matches_include(frame, term); break;
+    case Mechanism::a: matched = matches_addresses(target(frame, term), term, frame.depth); break;
+    case Mechanism::mx: matched = matches_mx(frame, term); break;
+    case Mechanism::ptr: matched = matches_ptr(frame, term); break;
+    case Mechanism::exists: matched = matches_exists(frame, term); break;
+    case Mechanism::all:
+    case Mechanism::ip4:
+    case Mechanism::ip6: break; // the engine's
+    }
+    if (matched) tell(frame.depth, "{}: {}", term.text, *matched ? "matches" : "does not match");
+    return matched;
+}
+
+// RFC 7208 5.2
+Result<bool> Evaluation::matches_include(Frame const& frame, Term const& term) {
+    auto const domain = target(frame, term);
+    auto const verdict = check_domain(domain, frame.depth + 1);
+    if (!verdict) return std::unexpected(verdict.error());
+    if (*verdict == Verdict::none)
+        return permanent(fmt::format("No valid SPF record for included domain: {}: {}", domain, term.text));
+    return *verdict == Verdict::pass;
+}
+
+Result<bool> Evaluation::matches_addresses(std::string const& name, Term const& term, unsigned depth) {
+    auto const answers = lookup(name, address_type(), depth);
+    if (!answers) return std::unexpected(answers.error());
+    auto const prefix = client_.is_v4() ? term.prefix4 : term.prefix6;
+    return std::ranges::any_of(*answers, [&](dns::DnsRecord const& record) {
+        return client_.in_network(IpAddress::from_octets(record.data), prefix);
+    });
+}
+
+// RFC 7208 5.4
+Result<bool> Evaluation::matches_mx(Frame const& frame, Term const& term) {
+    auto answers = lookup(target(frame, term), dns::RecordType::mx, frame.depth);
+    if (!answers) return std::unexpected(std::move(answers.error()));
+    if (answers->size() > max_mx) return permanent(fmt::format("More than {} MX records returned", max_mx));
+    std::ranges::stable_sort(*answers, {}, &dns::DnsRecord::preference);
+    for (auto const& exchange : *answers) {
+        auto const matched = matches_addresses(exchange.data, term, frame.depth);
+        if (!matched || *matched) return matched;
+    }
+    return false;
+}
+
+// RFC 7208 5.7: always A, whatever the client's family.
+Result<bool> Evaluation::matches_exists(Frame const& frame, Term const& term) {
+    auto const answers = lookup(target(frame, term), dns::RecordType::a, frame.depth);
+    if (!answers) return std::unexpected(answers.error());
+    return !answers->empty();
+}
+
+// RFC 7208 5.5: what cannot be found out does not match.
+Result<bool> Evaluation::matches_ptr(Frame const& frame, Term const& term) {
+    auto const domain = target(frame, term);
+    return std::ranges::any_of(validated_names(frame.depth),
+                               [&](std::string const& name) { return is_below_or_same(name, domain); });
+}
+
+Result<> Evaluation::count_lookup() {
+    if (outcome_.lookups >= limits_.lookups) return permanent("Too many DNS lookups");
+    ++outcome_.lookups;
+    return {};
+}
+
+Result<> Evaluation::count_void(std::string const& question) {
+    outcome_.void_names.push_back(question);
+    if (outcome_.void_names.size() > limits_.void_lookups)
+        return permanent(fmt::format("Void lookup limit of {} exceeded", limits_.void_lookups));
+    return {};
+}
+
+dns::RecordType Evaluation::address_type() const {
+    return client_.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa;
+}
+
+Result<std::vector<dns::DnsRecord>> Evaluation::lookup(std::string const& name, dns::RecordType type,
+                                                       unsigned depth) {
+    auto answers = ask(name, type, depth);
+    if (answers && answers->empty() && dns::is_askable(name))
+        if (auto counted = count_void(fmt::format("{} {}", name, dns::to_string(type))); !counted)
+            return std::unexpected(std::move(counted.error()));
+    return answers;
+}
+
+Result<std::vector<dns::DnsRecord>> Evaluation::ask(std::string const& name, dns::RecordType type,
+                                                    unsigned depth) {
+    // RFC 7208 4.3 and 4.8: a name that cannot be asked for has no records.
+    if (!dns::is_askable(name)) return std::vector<dns::DnsRecord>();
+    auto answer = resolver_.lookup(name, type, deadline_);
+    if (!answer) {
+        tell(depth, "  lookup {} {}: {}", name, dns::to_string(type), answer.error().text);
+        return temporary(std::move(answer.error().text));
+    }
+    tell(depth, "  lookup {} {}: {} records", name, dns::to_string(type), answer->records.size());
+    return std::move(answer->records);
+}
+
+std::string Evaluation::target(Frame const& frame, Term const& term) {
+    if (term.domain.empty()) return frame.domain;
+    return term.domain.expand_domain([&](char letter) { return macro_value(frame, letter); });
+}
+
+std::string Evaluation::macro_value(Frame const& frame, char letter) {
+    switch (letter) {
+    case 's': return sender_.local_part + "@" + sender_.domain;
+    case 'l': return sender_.local_part;
+    case 'o': return sender_.domain;
+    case 'd': return frame.domain;
+    case 'i': return client_.dotted();
+    case 'p': return client_name(frame);
+    case 'v': return client_.is_v4() ? "in-addr" : "ip6";
+    case 'h': return query_.helo;
+    case 'c': return client_.to_string();
+    case 'r': return query_.receiver;
+    case 't': return std::to_string(unix_time());
+    default: return {};
+    }
+}
+
+// RFC 7208 5.5: the client's names whose addresses hold the client.
+std::vector<std::string> const& Evaluation::validated_names(unsigned depth) {
+    if (validated_names_) return *validated_names_;
+    validated_names_.emplace();
+    auto const names = ask(dns::reverse_name(client_.octets()), dns::RecordType::ptr, depth);
+    if (!names) return *validated_names_;
+    for (std::size_t i = 0; i < std::min(names->size(), max_ptr); ++i) {
+        auto const& name = (*names)[i].data;
+        auto const addresses = ask(name, address_type(), depth);
+        if (addresses && std::ranges::any_of(*addresses, [&](dns::DnsRecord const& record) {
+                return record.data == client_.octets();
+            }))
+            validated_names_->push_back(name);
+    }
+    return *validated_names_;
+}
+
+// RFC 7208 7.3: the domain itself, else a name below it, else any; "unknown" when there is none.
+std::string Evaluation::client_name(Frame const& frame) {
+    auto const& names = validated_names(frame.depth);
+    if (names.empty()) return "unknown";
+    for (auto const& name : names)
+        if (equals_ignoring_case(name, frame.domain)) return name;
+    for (auto const& name : names)
+        if (is_below_or_same(name, frame.domain)) return name;
+    return names.front();
+}
+
+std::string Evaluation::explanation(Verdict verdict) {
+    switch (verdict) {
+    case Verdict::none: return {};
+    case Verdict::pass: return "sender SPF authorized";
+    case Verdict::neutral: return "access neither permitted nor denied";
+    case Verdict::fail: return own_words().value_or("SPF fail - not authorized");
+    case Verdict::softfail: return own_words().value_or("domain owner discourages use of this host");
+    case Verdict::temperror:
+    case Verdict::permerror: break;
+    }
+    return {};
+}
+
+// RFC 7208 6.2: whatever is wrong with the exp= text, the result stands and we find our own words.
+std::optional<std::string> Evaluation::own_words() {
+    if (!explaining_ || !explaining_->record.exp) return std::nullopt;
+    auto const value = [&](char letter) { return macro_value(*explaining_, letter); };
+    auto const answers = ask(explaining_->record.exp->expand_domain(value), dns::RecordType::txt, 0);
+    if (!answers || answers->size() != 1) return std::nullopt;
+    auto const text = MacroString::parse(answers->front().data, MacroString::Place::explanation);
+    if (!text || text->empty()) return std::nullopt;
+    return shown(text->expand(value));
+}
+
+} // namespace postern::spf
