@@ -1,0 +1,114 @@
+// Data sets and host lists.
+#include "milter-dkim/data_set.h"
+#include "milter-dkim/hosts.h"
+#include "tests/unit/support/catch.h"
+#include "tests/unit/support/temp_dir.h"
+
+using namespace postern;
+using namespace postern::milter_dkim;
+
+namespace {
+
+std::unique_ptr<DataSet> open(std::string const& text, std::vector<config::Problem>* problems = nullptr) {
+    std::vector<config::Problem> mine;
+    auto opened = DataSetOpener().open(text, {}, problems == nullptr ? mine : *problems);
+    REQUIRE(opened);
+    return std::move(*opened);
+}
+
+std::string found(DataSet const& set, std::string_view key) {
+    auto const value = set.find(key);
+    return value ? value->value_or("<none>") : "<failed>";
+}
+
+bool has_client(std::string const& set, std::string_view name, std::string_view address) {
+    return *lists_client(*open(set), name, address);
+}
+
+} // namespace
+
+TEST_CASE("lists and files give values by key without case, the first of equal keys") {
+    test::TempDir dir;
+    auto const path = dir.write("t", "# comment\nKey one two # more\n\n  other\tX\nkey second\n");
+    for (auto const& text : {"file:" + path, path}) {
+        auto const set = open(text);
+        CHECK(found(*set, "KEY") == "one two");
+        CHECK(found(*set, "other") == "X");
+        CHECK(found(*set, "none") == "<none>");
+        CHECK(set->rows()->size() == 3);
+        CHECK(set->rows()->at(2).place.to_string() == path + ":5");
+    }
+    auto const list = open("csl:a=b=c, d ,,::1");
+    CHECK(found(*list, "A") == "b=c");
+    CHECK(found(*list, "d") == "");
+    CHECK(*open("127.0.0.1,::1,fe80::1")->contains("fe80::1"));
+}
+
+TEST_CASE("patterns match whole keys, in the order of the file") {
+    test::TempDir dir;
+    auto const set =
+        open("refile:" + dir.write("t", "*@example.com first\nALICE@* second\n*  third\na.c fourth\n"));
+    CHECK(found(*set, "alice@EXAMPLE.com") == "first");
+    CHECK(set->find_all("alice@example.com") == std::vector<std::string>{"first", "second", "third"});
+    CHECK(found(*set, "abc") == "third");
+    CHECK(matches_pattern("a*b*c", "axxbyyc"));
+    CHECK_FALSE(matches_pattern("a*b*c", "axxbyy"));
+    CHECK(matches_pattern("**", ""));
+    CHECK_FALSE(matches_pattern("", "x"));
+    CHECK_FALSE(matches_pattern("a.c", "abc"));
+    // No backtracking: this ends at once.
+    CHECK_FALSE(matches_pattern("*a*a*a*a*a*a*a*a*a*a*b", std::string(5000, 'a')));
+}
+
+TEST_CASE("kinds that are not read are refused with the ones that are") {
+    std::vector<config::Problem> problems;
+    for (auto const* text :
+         {"ldap://h/o", "lua:/s", "memcache:h/p", "socket:1@h", "db:/x", "/etc/x.db", "erlang:x"}) {
+        auto const opened = DataSetOpener().open(text, {}, problems);
+        REQUIRE_FALSE(opened);
+        CHECK(opened.error().text.ends_with("are not read; use file:, refile:, csl: or dsn:"));
+    }
+    auto const missing = DataSetOpener().open("file:/nonexistent/t", {}, problems);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().text == "open /nonexistent/t: No such file or directory");
+    CHECK_FALSE(DataSetOpener().open("file:/tmp", {}, problems));
+}
+
+TEST_CASE("a row with a NUL is left out with its line") {
+    test::TempDir dir;
+    std::vector<config::Problem> problems;
+    auto const path = dir.write("t", std::string("a 1\nb\0 2\nc 3\n", 13));
+    CHECK(open("file:" + path, &problems)->rows()->size() == 2);
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].to_string() == path + ":2: warning: the row holds a NUL; it is left out");
+}
+
+TEST_CASE("clients are found by name, parent domain, address and network") {
+    CHECK(has_client("csl:mail.example.com", "MAIL.example.com", "192.0.2.1"));
+    CHECK(has_client("csl:.example.com", "a.b.example.com", "192.0.2.1"));
+    CHECK_FALSE(has_client("csl:example.com", "mail.example.com", "192.0.2.1"));
+    CHECK_FALSE(has_client("csl:[192.0.2.1]", "[192.0.2.1]", "198.51.100.1"));
+    CHECK(has_client("csl:192.0.2.0/24", "x", "192.0.2.200"));
+    CHECK_FALSE(has_client("csl:192.0.2.0/24", "x", "192.0.3.1"));
+    CHECK(has_client("csl:192.0.2.0/255.255.255.0", "x", "192.0.2.200"));
+    CHECK(has_client("csl:0.0.0.0/0", "x", "203.0.113.9"));
+    CHECK(has_client("csl:2001:db8::/32", "x", "2001:db8:1::5"));
+    CHECK(has_client("csl:127.0.0.1", "x", "::ffff:127.0.0.1"));
+    CHECK_FALSE(has_client("csl:127.0.0.1", "x", "not-an-address"));
+    CHECK_FALSE(has_client("csl:127.0.0.1", "", ""));
+}
+
+TEST_CASE("an excluded client is not listed, whatever wider entry follows") {
+    CHECK_FALSE(has_client("csl:!192.0.2.7,192.0.2.0/24", "x", "192.0.2.7"));
+    CHECK(has_client("csl:!192.0.2.7,192.0.2.0/24", "x", "192.0.2.8"));
+    CHECK_FALSE(has_client("csl:!192.0.2.0/28,192.0.2.0/24", "x", "192.0.2.7"));
+    CHECK_FALSE(has_client("csl:!bad.example.com,.example.com", "bad.example.com", ""));
+}
+
+TEST_CASE("networks work in pattern files, and a pattern with a leading star excludes as in OpenDKIM") {
+    test::TempDir dir;
+    auto const path = "refile:" + dir.write("t", "127.0.0.1\n10.0.0.0/8\n*.example.com\n.example.org\n");
+    CHECK(has_client(path, "x", "10.1.2.3"));
+    CHECK_FALSE(has_client(path, "mail.example.com", "192.0.2.1"));
+    CHECK(has_client(path, "mail.example.org", "192.0.2.1"));
+}
