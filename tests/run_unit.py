@@ -38,7 +38,7 @@ def main():
     for line in log.read_text().splitlines():
         entry = json.loads(line)
         counts = COUNTS.search(entry["stdout"])
-        good, bad = map(int, counts.groups()) if counts else (0, 0)
+        good, bad = map(int, counts.groups()) if counts else (int(entry["result"] == "OK"), 0)
         if bad == 0 and entry["result"] not in ("OK", "EXPECTEDFAIL"):
             bad = 1  # crashed, ran out of time, or never came to its end
         skips = SKIPPED.findall(entry["stdout"])

@@ -94,6 +94,11 @@ class Postfix:
     def smtp_port(self):
         return self.ports["smtp"]
 
+    def add_services(self, lines):
+        """More of master.cf, before the start."""
+        self._master += lines
+        self._write()
+
     def private(self, name):
         """Path of a socket in queue/private, which main.cf calls private/NAME."""
         return self.queue / "private" / name
@@ -110,6 +115,7 @@ class Postfix:
         self.stop()
 
     def start(self):
+        self._write()
         log_size = len(self.log())
         self._process = self.box.start(f"{self.name}-master", [_daemon("master"), "-c", self.directory, "-d"],
                                        env={**os.environ, "MAIL_CONFIG": str(self.directory)})
