@@ -1,6 +1,7 @@
 // opendmarc.conf as values.
 #include "milter-dmarc/settings.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/config/words.h"
@@ -149,6 +150,25 @@ Result<> set_umask(Settings& settings, std::string_view value) {
     return {};
 }
 
+Result<> set_restart_count(Settings& settings, std::string_view value) {
+    auto const count = config::parse_integer(value, 0, 1'000'000);
+    if (!count) return std::unexpected(count.error());
+    settings.auto_restart_count = *count;
+    return {};
+}
+
+// "10/1h".
+Result<> set_restart_rate(Settings& settings, std::string_view value) {
+    auto const [times, period] = halve(value, '/');
+    auto const rate = parse_number<int>(times);
+    auto const span = parse_duration(to_lower(period.value_or("")));
+    if (!rate || *rate < 1 || !span || span->count() <= 0)
+        return permanent("\"" + printable(value, 40) + "\" is not a number and a time, as 10/1h");
+    settings.auto_restart_rate = *rate;
+    settings.auto_restart_period = std::chrono::duration_cast<std::chrono::seconds>(*span);
+    return {};
+}
+
 Result<> set_milter_debug(Settings& settings, std::string_view value) {
     auto const level = config::parse_integer(value, 0, 6);
     if (!level) return std::unexpected(level.error());
@@ -156,7 +176,6 @@ Result<> set_milter_debug(Settings& settings, std::string_view value) {
     return {};
 }
 
-inline constexpr std::string_view no_restart = "the service manager restarts a daemon that ended";
 inline constexpr std::string_view no_arc = "ARC results do not change the outcome";
 inline constexpr std::string_view no_failure_reports = "failure reports are not sent";
 inline constexpr std::string_view no_aggregate_reports =
@@ -250,15 +269,15 @@ std::vector<Row> process_rows() {
         {"EnableCoredumps", "no", "Allow core dumps.", set_boolean<&Settings::core_dumps>},
         {"Syslog", "no", "Log to syslog.", set_boolean<&Settings::syslog>},
         {"SyslogFacility", "mail", "The syslog facility.", set_facility},
+        {"AutoRestart", "no", "Start again after a crash.", set_boolean<&Settings::auto_restart>},
+        {"AutoRestartCount", "0", "How often at most; 0 means no limit.", set_restart_count},
+        {"AutoRestartRate", "", "N/TIME: how often in that time at most, as 10/1h.", set_restart_rate},
         {"MilterDebug", "0", "libmilter's own debug level, 0 to 6.", set_milter_debug},
     };
 }
 
 std::vector<Row> rows_without_effect() {
     return {
-        {"AutoRestart", "no", "", nullptr, no_restart},
-        {"AutoRestartCount", "0", "", nullptr, no_restart},
-        {"AutoRestartRate", "", "", nullptr, no_restart},
         {"DomainWhitelist", "", "", nullptr, no_arc},
         {"DomainWhitelistFile", "", "", nullptr, no_arc},
         {"DomainWhitelistSize", "3000", "", nullptr, no_arc},

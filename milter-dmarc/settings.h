@@ -61,6 +61,10 @@ struct Settings {
     bool background = true;
     bool core_dumps = false;
     int milter_debug = 0;
+    bool auto_restart = false;
+    int auto_restart_count = 0; // 0: no limit
+    int auto_restart_rate = 0;  // at most so often in the period; 0: no limit
+    std::chrono::seconds auto_restart_period{0};
 };
 
 // Names in any case.

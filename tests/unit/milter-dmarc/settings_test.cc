@@ -29,7 +29,9 @@ TEST_CASE("names of any case and values with quotes are taken") {
         settings_of("authservid \"mx.example\"\nTrustedAuthservIDs a.example, \"b.example\",HOSTNAME # x\n"
                     "REJECTFAILURES Yes\nuserid opendmarc:mail\nSocket local:/run/x.sock\nUMask 777\n"
                     "IgnoreMailFrom Example.COM,b\xc3\xbc.example\nNameservers 192.0.2.1@5353,::1\n"
-                    "DMARCbisWalkMode rfc9989\nBackground 0\nDNSTimeout 0\n");
+                    "DMARCbisWalkMode rfc9989\nBackground 0\nDNSTimeout 0\nAutoRestartRate 10/1H\n");
+    CHECK(settings.auto_restart_rate == 10);
+    CHECK(settings.auto_restart_period == std::chrono::hours(1));
     CHECK(settings.authserv_id == "mx.example");
     CHECK(settings.trusted_authserv_ids == std::vector<std::string>{"a.example", "b.example", host_name()});
     CHECK(settings.reject_failures);
@@ -44,11 +46,12 @@ TEST_CASE("names of any case and values with quotes are taken") {
 }
 
 TEST_CASE("every mistake is told with its line") {
-    CHECK(problems_of("RejectFailure yes\nSyslog perhaps\nUMask 9\nDNSTimeout -1\nSyslogFacility post\n"
-                      "RejectString no domain\nRejectString %s %s\nRejectString %d\nDMARCbisWalkMode "
-                      "all\nMilterDebug 7\n"
-                      "IgnoreMailFrom a..b\nCopyFailuresTo a b\nSocket nowhere\nAuthservID\n") ==
-          "c:14: AuthservID: required value missing\n"
+    CHECK(problems_of(
+              "RejectFailure yes\nSyslog perhaps\nUMask 9\nDNSTimeout -1\nSyslogFacility post\n"
+              "RejectString no domain\nRejectString %s %s\nRejectString %d\nDMARCbisWalkMode "
+              "all\nMilterDebug 7\n"
+              "IgnoreMailFrom a..b\nCopyFailuresTo a b\nSocket nowhere\nAutoRestartRate 10\nAuthservID\n") ==
+          "c:15: AuthservID: required value missing\n"
           "c:1: unknown setting \"RejectFailure\"; did you mean \"RejectFailures\"?\n"
           "c:2: Syslog: \"perhaps\" is neither yes nor no\n"
           "c:3: UMask: \"9\" is not an octal mode such as 0660\n"
@@ -61,11 +64,12 @@ TEST_CASE("every mistake is told with its line") {
           "c:10: MilterDebug: \"7\" is not a number from 0 to 6\n"
           "c:11: IgnoreMailFrom: \"a..b\" is no domain name\n"
           "c:12: CopyFailuresTo: \"a b\" is no address\n"
-          "c:13: Socket: \"nowhere\" is not an address (unix:/path, inet:port@host)\n");
+          "c:13: Socket: \"nowhere\" is not an address (unix:/path, inet:port@host)\n"
+          "c:14: AutoRestartRate: \"10\" is not a number and a time, as 10/1h\n");
 }
 
 TEST_CASE("names without effect are accepted with a warning") {
-    auto const result = parse_settings("FailureReports true\nAutoRestart Yes\nForensicReports no\n", "c");
+    auto const result = parse_settings("FailureReports true\nTestDNSData x\nForensicReports no\n", "c");
     CHECK(result.problems.size() == 3);
     CHECK_FALSE(config::has_errors(result.problems));
     CHECK(result.problems[0].to_string() ==

@@ -1,0 +1,25 @@
+// What the settings file and the command line together ask for, with the files that they name read.
+#pragma once
+
+#include "common/daemon/command_line.h"
+#include "common/daemon/service.h"
+#include "milter-dmarc/session.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace postern::milter_dmarc {
+
+struct Loaded {
+    std::shared_ptr<Configuration> configuration; // without resolver; complete only when there are no errors
+    std::vector<config::Problem> problems;
+};
+
+// path: the settings file. The command line's -p, -P, -u, -f, -l and -A win over it, here and at every
+// reload.
+Loaded load_configuration(std::string const& path, daemon::CommandLine const& line);
+
+daemon::Process process_of(Settings const& settings);
+
+} // namespace postern::milter_dmarc

@@ -1,0 +1,219 @@
+"""milter-dmarc behind a real Postfix: what the sender is told, and what stands in the message that arrives."""
+
+import os
+import pwd
+import signal
+import socket
+import threading
+
+from harness import Daemon, Knot, Postfix, SystemTest, swaks, wait_until
+
+ZONES = {
+    "reject.example": '_dmarc IN TXT "v=DMARC1; p=reject"\nsub IN A 192.0.2.1\n@ IN TXT "v=spf1 ip4:127.0.0.2 -all"\n',
+    "quarantine.example": '_dmarc IN TXT "v=DMARC1; p=quarantine"\n',
+    "none.example": "@ IN A 192.0.2.1\n",
+    "broken.example": None,
+    "example": "@ IN A 192.0.2.1\n",
+}
+
+
+class PolicyService:
+    """Answers every request of Postfix with one action, as policyd-spf prepends its field."""
+
+    def __init__(self, action):
+        self.action = action
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with client, client.makefile("r") as lines:
+            for line in lines:
+                if line == "\n":
+                    client.sendall(f"action={self.action}\n\n".encode())
+
+
+class MilterDmarcTest(SystemTest):
+    def set_up(self, settings="", restrictions="permit", milters_before=()):
+        self.dns = self.enterContext(Knot(self.box, ZONES))
+        self.port = self.box.port()
+        self.conf = self.box.write("opendmarc.conf", self.settings(settings))
+        self.daemon = self.enterContext(Daemon(self.box, "milter-dmarc", ["-c", self.conf]))
+        nobody = pwd.getpwnam("nobody")
+        self.mail = self.box.directory("mail", owner="nobody", mode=0o700)
+        self.postfix = self.enterContext(Postfix(self.box, main={
+            "virtual_mailbox_domains": "postern.example",
+            "virtual_mailbox_maps": "inline:{ann@postern.example=ann/, post@postern.example=post/}",
+            "virtual_mailbox_base": self.mail, "virtual_uid_maps": f"static:{nobody.pw_uid}",
+            "virtual_gid_maps": f"static:{nobody.pw_gid}", "virtual_minimum_uid": "1",
+            "smtpd_milters": ", ".join([*milters_before, f"inet:127.0.0.1:{self.port}"]),
+            "smtpd_recipient_restrictions": restrictions, "milter_default_action": "tempfail"}))
+
+    def settings(self, more):
+        return (f"Socket inet:{self.port}@127.0.0.1\nNameservers {self.dns.server}\nBackground no\n"
+                f"AuthservID mx.postern.example\nTrustedAuthservIDs front.example\nDNSTimeout 2\n{more}")
+
+    def send(self, author, *headers, sender="bob@partner.example"):
+        return swaks(self.postfix.smtp_port, sender=sender, to="ann@postern.example", local="127.0.0.2",
+                     data="\n".join([*headers, f"From: {author}", "Subject: x", "", "body", ""]))
+
+    def delivered(self, sent, box="ann"):
+        """The message that a successful transaction brought, as its list of header lines."""
+        self.assertEqual(sent.code, 0, sent)
+        self.postfix.wait_for_log(f"{sent.queue_id}: to=.*status=sent")
+        new = wait_until(lambda: sorted((self.mail / box / "new").glob("*"), key=os.path.getmtime))
+        return new[-1].read_text().partition("\n\n")[0].replace("\n\t", " ").split("\n")
+
+    def refusal(self, sent):
+        self.assertNotEqual(sent.code, 0, sent)
+        return "%d %s" % sent.reply_to(".")
+
+    def results(self, sent):
+        """Our own Authentication-Results of the message that arrived."""
+        prefix = "Authentication-Results: mx.postern.example; dmarc="
+        return [line.removeprefix(prefix) for line in self.delivered(sent) if line.startswith(prefix)]
+
+    def test_trusted_results_decide_and_all_others_do_not(self):
+        self.set_up()
+        trusted = "Authentication-Results: front.example; dkim=pass header.d=sub.reject.example"
+        self.assertEqual(self.results(self.send("a@reject.example", trusted)),
+                         ["pass (p=reject dis=none) header.from=reject.example"])
+        forged = "Authentication-Results: evil.example; dkim=pass header.d=reject.example"
+        self.assertEqual(self.results(self.send("a@reject.example", forged)),
+                         ["fail (p=reject dis=none) header.from=reject.example"])
+        self.assertEqual(self.results(self.send("a@none.example")), ["none (p=none dis=none) header.from=none.example"])
+
+    def test_our_field_stands_above_everything_else(self):
+        self.set_up()
+        lines = self.delivered(self.send("a@reject.example"))
+        ours = next(i for i, line in enumerate(lines) if line.startswith("Authentication-Results:"))
+        self.assertLess(ours, next(i for i, line in enumerate(lines) if line.startswith("Received:")))
+
+    def test_forged_mail_of_a_rejecting_domain_is_refused(self):
+        self.set_up("RejectFailures yes\n")
+        self.assertEqual(self.refusal(self.send("a@reject.example")),
+                         "550 5.7.1 rejected by DMARC policy for reject.example")
+        self.assertEqual(self.refusal(self.send("a@sub.reject.example")),
+                         "550 5.7.1 rejected by DMARC policy for reject.example")
+        self.assertEqual(self.refusal(self.send("a@none.example, b@reject.example")),
+                         "550 5.7.1 rejected by DMARC policy for reject.example")
+        self.assertRegex(self.daemon.log(), r": reject\.example fail\n")
+
+    def test_a_dns_that_fails_is_temperror_and_never_none(self):
+        self.set_up()
+        self.assertEqual(self.results(self.send("a@broken.example")), ["temperror header.from=broken.example"])
+        self.conf.write_text(self.settings("RejectFailures yes\n"))
+        self.daemon.reload()
+        wait_until(lambda: "configuration reloaded" in self.daemon.log())
+        self.assertRegex(self.refusal(self.send("a@broken.example")), r"^451 4\.7\.1 ")
+
+    def test_a_dns_that_is_silent_is_temperror(self):
+        self.set_up("RejectFailures yes\n")
+        self.dns.freeze()
+        self.assertRegex(self.refusal(self.send("a@reject.example")), r"^451 4\.7\.1 ")
+        self.dns.thaw()
+
+    def test_quarantine_holds_the_message(self):
+        self.set_up("RejectFailures yes\nHoldQuarantinedMessages yes\nCopyFailuresTo post@postern.example\n")
+        sent = self.send("a@quarantine.example")
+        self.assertEqual(sent.code, 0, sent)
+        [held] = wait_until(self.postfix.queued)
+        self.assertEqual((held["queue_name"], held["queue_id"]), ("hold", sent.queue_id))
+        self.assertEqual(sorted(each["address"] for each in held["recipients"]),
+                         ["ann@postern.example", "post@postern.example"])
+        self.assertIn("dmarc=fail (p=quarantine dis=quarantine) header.from=quarantine.example",
+                      self.postfix.command("postcat", "-qh", sent.queue_id).stdout)
+
+    def test_a_field_that_a_policy_service_prepends_is_seen(self):
+        field = ("Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=127.0.0.2; helo=x; "
+                 "envelope-from=b@reject.example; receiver=postern.example ")
+        service = self.enterContext(PolicyService("prepend " + field))
+        self.set_up(restrictions=f"check_policy_service inet:127.0.0.1:{service.port}, permit")
+        self.assertEqual(self.results(self.send("a@reject.example", sender="b@reject.example")),
+                         ["pass (p=reject dis=none) header.from=reject.example"])
+        self.assertEqual(self.results(self.send("a@reject.example", sender="b@none.example")),
+                         ["fail (p=reject dis=none) header.from=reject.example"])
+
+    def test_the_prepended_field_wins_over_a_forged_one(self):
+        fail = ("Received-SPF: Fail (mailfrom) identity=mailfrom; client-ip=127.0.0.2; helo=x; "
+                "envelope-from=b@reject.example; receiver=postern.example ")
+        service = self.enterContext(PolicyService("prepend " + fail))
+        self.set_up(restrictions=f"check_policy_service inet:127.0.0.1:{service.port}, permit")
+        forged = fail.replace("Fail", "Pass")
+        self.assertEqual(self.results(self.send("a@reject.example", forged, sender="b@reject.example")),
+                         ["fail (p=reject dis=none) header.from=reject.example"])
+
+    def test_spf_is_checked_by_ourselves_where_asked_for(self):
+        self.set_up("SPFSelfValidate yes\nSPFIgnoreResults yes\n")
+        lines = self.delivered(self.send("a@reject.example", sender="b@reject.example"))
+        self.assertIn("Authentication-Results: mx.postern.example; spf=pass smtp.mailfrom=reject.example", lines)
+        self.assertIn("Authentication-Results: mx.postern.example; dmarc=pass (p=reject dis=none) "
+                      "header.from=reject.example", lines)
+
+    def test_the_history_is_written_or_the_message_waits(self):
+        history = self.box.directory("history")
+        self.set_up(f"HistoryFile {history}/opendmarc.dat\n")
+        sent = self.send("a@reject.example")
+        self.delivered(sent)
+        block = (history / "opendmarc.dat").read_text()
+        self.assertRegex(block, rf"^job {sent.queue_id}\nreporter mx\.postern\.example\nreceived \d+\nipaddr 127\.0\.0\.2\n"
+                                r"from reject\.example\nmfrom partner\.example\nspf -1\npdomain reject\.example\npolicy 16\n")
+        self.assertTrue(block.endswith("action 2\n"))
+        history.rename(self.box.path("away"))
+        self.assertEqual(self.refusal(self.send("a@reject.example")), "451 4.7.1 DMARC cannot be checked now")
+        self.assertIn("cannot write the history", self.daemon.log())
+
+    def test_a_bad_reload_keeps_the_old_configuration(self):
+        self.set_up("RejectFailures yes\n")
+        self.conf.write_text(self.settings("RejectFailure no\n"))
+        self.daemon.reload()
+        wait_until(lambda: "reload failed, the old configuration stays" in self.daemon.log())
+        self.assertRegex(self.daemon.log(), r'opendmarc\.conf:\d+: unknown setting "RejectFailure"; did you mean "RejectFailures"\?')
+        self.assertRegex(self.refusal(self.send("a@reject.example")), "^550 5.7.1 ")
+
+    def test_usr1_reloads_as_in_the_replaced_program(self):
+        self.set_up()
+        self.conf.write_text(self.settings("RejectFailures yes\n"))
+        os.kill(self.daemon.pid, signal.SIGUSR1)
+        wait_until(lambda: "configuration reloaded" in self.daemon.log())
+        self.assertRegex(self.refusal(self.send("a@reject.example")), "^550 5.7.1 ")
+
+
+class CommandLineTest(SystemTest):
+    def check(self, text, *options):
+        from harness import program
+        conf = self.box.write("opendmarc.conf", text)
+        return self.box.run([program("milter-dmarc"), "-n", "-c", conf, *options], check=False)
+
+    def test_every_mistake_is_told_with_exit_78(self):
+        done = self.check("Sockets x\nSyslog maybe\nIgnoreHosts /no/such/file\nPublicSuffixList /no/such/list\n")
+        self.assertEqual(done.returncode, 78)
+        for text in ("opendmarc.conf:1: unknown setting", "opendmarc.conf:2: Syslog:", "IgnoreHosts: /no/such/file",
+                     "PublicSuffixList: /no/such/list"):
+            self.assertIn(text, done.stderr)
+
+    def test_a_good_file_is_good_and_a_socket_is_required(self):
+        self.assertEqual(self.check("Socket local:/run/x\nRejectFailures true\n").returncode, 0)
+        self.assertEqual(self.check("RejectFailures true\n", "-p", "inet:8893@localhost").returncode, 0)
+        missing = self.check("RejectFailures true\n")
+        self.assertEqual(missing.returncode, 78)
+        self.assertIn("Socket is required", missing.stderr)
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
