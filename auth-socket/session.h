@@ -36,6 +36,8 @@ class ClientSession final : public net::Session {
 
     std::string greeting() override;
     Result<std::string> receive(std::string_view bytes) override;
+    // What was answered before the line that breaks the protocol.
+    std::string farewell(Error const&) override { return wake().value_or(""); }
     bool finished() const override { return finished_; }
     std::optional<Deadline> wakes_at() const override;
     Result<std::string> wake() override;

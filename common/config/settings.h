@@ -48,7 +48,7 @@ struct Setting {
     // Puts the value into the settings; the error's text says what is wrong with the value.
     Result<> (*apply)(Settings&, std::string_view value) = nullptr;
     // Instead of apply: the replaced program's name is accepted, has no effect, and this says why.
-    std::string_view no_effect = {};
+    std::string_view no_effect = "";
 };
 
 // The name nearest to a mistyped one, in words: `unknown setting "Selecter"; did you mean "Selector"?`

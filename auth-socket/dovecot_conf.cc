@@ -1,0 +1,199 @@
+// The auth part of a dovecot.conf: plain settings, passdb and userdb blocks, the listeners of "service auth".
+#include "auth-socket/settings.h"
+
+#include "common/base/text.h"
+
+#include <algorithm>
+#include <array>
+
+namespace postern::auth_socket {
+
+namespace {
+
+using config::Block;
+using config::Problem;
+
+void complain(std::vector<Problem>& problems, config::Place const& place, std::string text) {
+    problems.push_back({Problem::Severity::error, place, std::move(text)});
+}
+
+std::string_view last_component(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// Is this one of ours? auth_socket_path belongs to the programs that connect, auth_stats to nobody.
+bool is_auth_setting(std::string_view name) {
+    return name.starts_with("auth_") && name != "auth_socket_path" && name != "auth_stats" &&
+           name != "auth_proxy_self";
+}
+
+struct StockListener {
+    std::string_view path;
+    unsigned mode;
+    bool internal_user; // owned by default_internal_user
+    bool needed;        // without Dovecot's own login processes, too
+};
+constexpr std::array stock_listeners{
+    StockListener{"login/login", 0666, false, false},
+    StockListener{"token-login/tokenlogin", 0666, false, false},
+    StockListener{"auth-login", 0600, true, false},
+    StockListener{"auth-client", 0600, true, true},
+    StockListener{"auth-userdb", 0666, true, true},
+    StockListener{"auth-master", 0600, false, false},
+};
+
+StockListener const* find_stock(std::string_view path, std::string const& base_dir) {
+    if (path.starts_with(base_dir + "/")) path.remove_prefix(base_dir.size() + 1);
+    auto const at = std::ranges::find(stock_listeners, path, &StockListener::path);
+    return at == stock_listeners.end() ? nullptr : &*at;
+}
+
+class ListenerReader {
+  public:
+    ListenerReader(Settings const& settings, OwnSettings const& own, std::vector<Problem>& problems)
+        : settings_(settings), own_(own), problems_(problems) {}
+
+    std::vector<ListenerSettings> read(Block const* service) {
+        if (service != nullptr) {
+            for (auto const* block : service->all("unix_listener")) add_unix(*block);
+            for (auto const* block : service->all("inet_listener")) add_inet(*block);
+        }
+        using enum OwnSettings::StockListeners;
+        auto const stock = own_.stock_listeners == yes || (own_.stock_listeners == automatic && !left_to_us_);
+        for (auto const& each : stock_listeners)
+            if (stock && each.needed) add_stock(each);
+        return std::move(listeners_);
+    }
+
+  private:
+    std::string absolute(std::string_view path) const {
+        return path.starts_with("/") ? std::string(path) : settings_.base_dir + "/" + std::string(path);
+    }
+
+    std::string name_value(Block const& block, std::string_view setting) const {
+        auto const value = block.value(setting).value_or("");
+        return value == "$default_internal_user" ? settings_.internal_user : value;
+    }
+
+    bool closes(std::string const& path) const {
+        auto const& choice = own_.temp_fail_close;
+        if (choice == "auto") return path.contains("/private/");
+        if (choice == "all") return true;
+        auto const paths = split_words(choice, " \t,");
+        return choice != "none" && std::ranges::find(paths, path) != paths.end();
+    }
+
+    void add(net::ListenAddress address, Role role, config::Place const& place) {
+        if (role == Role::token) return; // IMAP URLAUTH's tokens are not served
+        ListenerSettings listener{std::move(address), role, false, place};
+        listener.close_on_temporary = role == Role::client && closes(listener.address.address.path);
+        listeners_.push_back(std::move(listener));
+    }
+
+    void add_unix(Block const& block) {
+        auto const path = absolute(block.name);
+        net::ListenAddress address;
+        address.address.path = path;
+        address.owner = name_value(block, "user");
+        address.group = name_value(block, "group");
+        address.mode = 0600;
+        if (auto const* mode = block.assignment("mode")) {
+            auto const read = config::parse_mode(mode->value);
+            if (!read) return complain(problems_, mode->place, "mode: " + read.error().text);
+            address.mode = *read;
+        }
+        if (address.mode == 0U) { // Dovecot leaves the path to us
+            left_to_us_ = true;
+            auto const* stock = find_stock(block.name, settings_.base_dir);
+            address.mode = stock != nullptr ? stock->mode : address.owner.empty() ? 0600 : 0660;
+            if (stock != nullptr && stock->internal_user && address.owner.empty())
+                address.owner = settings_.internal_user;
+        }
+        auto const type = block.value("type");
+        add(std::move(address), type ? role_of("-" + *type) : role_of(path), block.place);
+    }
+
+    void add_inet(Block const& block) {
+        auto const* port = block.assignment("port");
+        if (port == nullptr) return complain(problems_, block.place, "inet_listener without a port");
+        auto const number = parse_number<std::uint16_t>(port->value);
+        if (!number) return complain(problems_, port->place, "port: not a port: " + printable(port->value));
+        if (*number == 0) return;
+        auto const hosts = block.value("address").value_or(block.value("listen").value_or("*"));
+        for (auto const host : split_words(hosts, " \t,")) {
+            net::ListenAddress address;
+            address.address.kind = host.contains(':') ? net::Address::Kind::inet6 : net::Address::Kind::inet;
+            address.address.host = host == "*" || host == "::" ? std::string() : std::string(host);
+            address.address.port = *number;
+            add(std::move(address), role_of(block.name), block.place);
+        }
+    }
+
+    void add_stock(StockListener const& stock) {
+        auto const path = absolute(stock.path);
+        auto const there = [&](ListenerSettings const& each) { return each.address.address.path == path; };
+        if (std::ranges::any_of(listeners_, there)) return;
+        net::ListenAddress address;
+        address.address.path = path;
+        address.mode = stock.mode;
+        if (stock.internal_user) address.owner = settings_.internal_user;
+        add(std::move(address), role_of(path), {});
+    }
+
+    Settings const& settings_;
+    OwnSettings const& own_;
+    std::vector<Problem>& problems_;
+    std::vector<ListenerSettings> listeners_;
+    bool left_to_us_ = false;
+};
+
+} // namespace
+
+Role role_of(std::string_view path) {
+    auto name = last_component(path);
+    if (name == "mux") return Role::mux;
+    if (auto const dash = name.rfind('-'); dash != std::string_view::npos) name = name.substr(dash + 1);
+    if (name == "login") return Role::login;
+    if (name == "master") return Role::master;
+    if (name == "userdb") return Role::userdb;
+    if (name == "token" || name == "tokenlogin") return Role::token;
+    return Role::client;
+}
+
+std::string_view to_string(Role role) {
+    switch (role) {
+    case Role::client: return "client";
+    case Role::login: return "login";
+    case Role::master: return "master";
+    case Role::userdb: return "userdb";
+    case Role::token: return "token";
+    case Role::mux: return "mux";
+    }
+    return "";
+}
+
+std::vector<ListenerSettings> understand_listeners(Block const& root, Settings const& settings,
+                                                   OwnSettings const& own, std::vector<Problem>& problems) {
+    return ListenerReader(settings, own, problems).read(root.find("service", "auth"));
+}
+
+Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
+    Settings settings;
+    std::vector<config::Assignment> ours;
+    for (auto const& each : root.settings)
+        if (is_auth_setting(each.name) ||
+            (!each.name.starts_with("auth_") && dovecot_table().find(each.name) != nullptr))
+            ours.push_back(each);
+    auto const found = dovecot_table().apply(settings, ours);
+    problems.insert(problems.end(), found.begin(), found.end());
+    if (auto const* service = root.find("service", "auth"); service != nullptr) {
+        settings.service_user = service->value("user").value_or("");
+        if (settings.service_user == "$default_internal_user") settings.service_user.clear();
+    }
+    settings.passdbs = understand_databases(root, "passdb", problems);
+    settings.userdbs = understand_databases(root, "userdb", problems);
+    if (settings.passdbs.empty()) complain(problems, root.place, "no passdb { } block: nobody could log in");
+    settings.listeners = understand_listeners(root, settings, own, problems);
+    if (settings.listeners.empty()) complain(problems, root.place, "no listener in service auth { }");
+    return settings;
+}
+
+} // namespace postern::auth_socket

@@ -1,0 +1,120 @@
+// The daemon: its listeners, its workers, and the users as the configuration has them now.
+#include "auth-socket/service.h"
+
+#include "auth-socket/users/loader.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace postern::auth_socket {
+
+namespace {
+
+// Postfix's and Dovecot's processes keep their connections for as long as they live.
+constexpr std::chrono::hours idle_timeout{24 * 30};
+
+PenaltySettings penalty_settings(OwnSettings const& own) {
+    PenaltySettings settings;
+    settings.enabled = own.penalty;
+    return settings;
+}
+
+} // namespace
+
+Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own, FairSlots& hashing,
+                                 Log& log, Metrics& metrics, std::vector<config::Problem>& problems) {
+    auto read = config::read_blocks(dovecot_conf);
+    problems.insert(problems.end(), read.problems.begin(), read.problems.end());
+    Configuration configuration;
+    if (config::has_errors(problems)) return configuration;
+    configuration.settings = understand_dovecot(read.root, own, problems);
+    if (!config::has_errors(problems))
+        configuration.users = load_users(configuration.settings, hashing, log, metrics, problems);
+    return configuration;
+}
+
+AuthService::AuthService(Configuration configuration, OwnSettings own, Loader loader, Log& log,
+                         Metrics& metrics)
+    : own_(std::move(own)), loader_(std::move(loader)), log_(log), metrics_(metrics),
+      configuration_(std::make_shared<Configuration const>(std::move(configuration))),
+      now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
+      workers_({.threads = configuration_->settings.workers}, metrics),
+      surroundings_{workers_,       logins_, penalties_, log, now_, static_cast<std::uint32_t>(getpid()),
+                    connection_ids_} {}
+
+std::shared_ptr<Configuration const> AuthService::current() const {
+    std::lock_guard const lock(configuration_mutex_);
+    return configuration_;
+}
+
+Result<> AuthService::open(daemon::Opening& opening) {
+    for (auto const& settings : current()->settings.listeners) {
+        auto listener = opening.listen(settings.address, to_string(settings.role));
+        if (!listener) return std::unexpected(std::move(listener.error()).within(settings.place.to_string()));
+        opened_.push_back({settings, std::move(*listener)});
+    }
+    return {};
+}
+
+MasterSettings AuthService::master_settings(ListenerSettings const& listener) const {
+    MasterSettings settings;
+    settings.master_role = listener.role == Role::master;
+    struct stat status{};
+    auto const& path = listener.address.address.path;
+    if (!path.empty() && ::stat(path.c_str(), &status) == 0) {
+        settings.checks_peer = (status.st_mode & 0777) == 0666;
+        settings.socket_uid = status.st_uid;
+        settings.socket_gid = status.st_gid;
+    }
+    return settings;
+}
+
+net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
+    if (listener.role == Role::master || listener.role == Role::userdb) {
+        return [this, settings = master_settings(listener)](net::Peer const& peer, net::Waker waker) {
+            return std::make_unique<MasterSession>(settings, current()->users, surroundings_, peer,
+                                                   std::move(waker));
+        };
+    }
+    return [this, listener](net::Peer const&, net::Waker waker) -> std::unique_ptr<net::Session> {
+        auto const configuration = current();
+        auto settings = configuration->settings.client;
+        settings.login_role = listener.role == Role::login;
+        settings.close_on_temporary = listener.close_on_temporary;
+        return std::make_unique<ClientSession>(std::move(settings), configuration->users, surroundings_,
+                                               std::move(waker));
+    };
+}
+
+Result<> AuthService::start() {
+    surroundings_.server_pid = static_cast<std::uint32_t>(getpid());
+    net::ServerLimits limits;
+    limits.max_connections = own_.max_connections;
+    limits.idle_timeout = idle_timeout;
+    for (auto& [settings, listener] : opened_) {
+        auto const name = listener.address().to_string();
+        servers_.push_back(std::make_unique<net::Server>(std::move(listener), limits, factory(settings), log_,
+                                                         metrics_, std::string(to_string(settings.role))));
+        servers_.back()->start();
+        log_.info("auth: listening on {} ({})", name, to_string(settings.role));
+    }
+    opened_.clear();
+    return {};
+}
+
+Result<> AuthService::reload() {
+    std::vector<config::Problem> problems;
+    auto fresh = loader_(problems);
+    for (auto const& problem : problems) log_.warning("auth: {}", problem.to_string());
+    if (fresh.users == nullptr) return permanent("the configuration has errors; the old one stays in use");
+    std::lock_guard const lock(configuration_mutex_);
+    configuration_ = std::make_shared<Configuration const>(std::move(fresh));
+    return {};
+}
+
+void AuthService::stop() {
+    for (auto& server : servers_) server->stop();
+    servers_.clear();
+}
+
+} // namespace postern::auth_socket

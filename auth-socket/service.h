@@ -1,0 +1,64 @@
+// The daemon: its listeners, its workers, and the users as the configuration has them now.
+#pragma once
+
+#include "auth-socket/master_session.h"
+#include "auth-socket/session.h"
+#include "auth-socket/settings.h"
+#include "common/daemon/service.h"
+#include "common/net/server.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace postern::auth_socket {
+
+// What a configuration comes to; taken once per connection, replaced as a whole by a reload.
+struct Configuration {
+    Settings settings;
+    std::shared_ptr<Authenticator const> users; // null when a problem is an error
+};
+
+// Reads both files. Problems are added.
+Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own, FairSlots& hashing,
+                                 Log& log, Metrics& metrics, std::vector<config::Problem>& problems);
+
+class AuthService final : public daemon::Service {
+  public:
+    using Loader = std::function<Configuration(std::vector<config::Problem>&)>;
+
+    AuthService(Configuration configuration, OwnSettings own, Loader loader, Log& log, Metrics& metrics);
+
+    Result<> open(daemon::Opening& opening) override;
+    Result<> start() override;
+    Result<> reload() override;
+    void stop() override;
+
+  private:
+    struct Opened {
+        ListenerSettings settings;
+        net::Listener listener;
+    };
+    std::shared_ptr<Configuration const> current() const;
+    net::SessionFactory factory(ListenerSettings const& listener);
+    MasterSettings master_settings(ListenerSettings const& listener) const;
+
+    OwnSettings const own_;
+    Loader const loader_;
+    Log& log_;
+    Metrics& metrics_;
+    mutable std::mutex configuration_mutex_; // guards configuration_
+    std::shared_ptr<Configuration const> configuration_;
+    TimeSource const now_;
+    Logins logins_;
+    Penalties penalties_;
+    Workers workers_;
+    std::atomic<std::uint32_t> connection_ids_{0};
+    Surroundings surroundings_;
+    std::vector<Opened> opened_;
+    std::vector<std::unique_ptr<net::Server>> servers_;
+};
+
+} // namespace postern::auth_socket

@@ -1,0 +1,268 @@
+// The tables of settings.
+#include "auth-socket/settings.h"
+
+#include "common/base/text.h"
+#include "common/config/assignments.h"
+
+#include <algorithm>
+
+namespace postern::auth_socket {
+
+namespace {
+
+using std::string_view;
+
+template <class T>
+Result<> take(Result<T> read, T& target) {
+    if (!read) return std::unexpected(std::move(read.error()));
+    target = std::move(*read);
+    return {};
+}
+
+Result<> take_duration(string_view value, std::chrono::milliseconds& target) {
+    auto const span = parse_duration(value);
+    if (!span)
+        return permanent("not a span of time: \"" + std::string(value) + "\" (write \"2 secs\", \"1 hour\")");
+    target = *span;
+    return {};
+}
+
+// "10M", "512 k": octets.
+Result<> take_size(string_view value, std::size_t& target) {
+    auto const text = trim(value);
+    auto const digits = text.substr(0, text.find_first_not_of("0123456789"));
+    auto const number = parse_number<std::size_t>(digits);
+    auto const unit = to_upper(trim(text.substr(digits.size())));
+    if (!number) return permanent("not a size: \"" + std::string(value) + "\"");
+    auto const shift = unit.empty() || unit == "B" ? 0
+                       : unit[0] == 'K'            ? 10
+                       : unit[0] == 'M'            ? 20
+                       : unit[0] == 'G'            ? 30
+                                                   : -1;
+    if (shift < 0) return permanent("unknown unit in \"" + std::string(value) + "\"");
+    target = *number << shift;
+    return {};
+}
+
+Result<> take_mechanisms(Settings& settings, string_view value) {
+    settings.client.mechanisms.clear();
+    for (auto const word : split_words(value)) {
+        auto const name = to_upper(word);
+        if (find_mechanism(name) == nullptr)
+            return permanent("unknown mechanism \"" + std::string(word) + "\"");
+        settings.client.mechanisms.push_back(name);
+    }
+    if (settings.client.mechanisms.empty()) return permanent("at least one mechanism is needed");
+    return {};
+}
+
+// no, plain, sha1, with ":N" behind it for the first N characters.
+Result<> take_shown_password(Settings& settings, string_view value) {
+    auto const [kind, size] = halve(trim(value), ':');
+    auto& authenticator = settings.authenticator;
+    if (kind == "no")
+        authenticator.shown_password = ShownPassword::never;
+    else if (kind == "plain" || kind == "yes")
+        authenticator.shown_password = ShownPassword::plain;
+    else if (kind == "sha1")
+        authenticator.shown_password = ShownPassword::sha1;
+    else
+        return permanent("must be no, plain or sha1, with :N behind it to show the first N characters");
+    authenticator.shown_length = parse_number<std::size_t>(size.value_or("0")).value_or(0);
+    return {};
+}
+
+constexpr string_view elsewhere = "it is Dovecot's login processes that act on it";
+constexpr string_view no_gssapi = "GSSAPI and Kerberos are not served";
+constexpr string_view no_policy = "reports to a policy server are not sent";
+constexpr string_view no_winbind = "NTLM and winbind are not served";
+
+} // namespace
+
+config::Table<OwnSettings> const& own_table() {
+    using Own = OwnSettings;
+    static config::Table<Own> const table(
+        {
+            {"metrics_listen", "",
+             "Where Prometheus reads the metrics: inet:9101@127.0.0.1, unix:/run/x.sock.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.metrics_listen.reset();
+                 if (trim(v).empty()) return {};
+                 auto address = net::parse_listen_address(v);
+                 if (!address) return std::unexpected(std::move(address.error()));
+                 s.metrics_listen = std::move(*address);
+                 return {};
+             }},
+            {"user", "",
+             "Run as this user[:group] instead of the one of \"service auth\" (default_internal_user).",
+             [](Own& s, string_view v) -> Result<> {
+                 s.user = v;
+                 return {};
+             }},
+            {"syslog", "yes", "Log to syslog; no: to standard error.",
+             [](Own& s, string_view v) { return take(config::parse_boolean(v), s.syslog); }},
+            {"syslog_name", "dovecot", "The name in the log; fail2ban's dovecot filter looks for this one.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.syslog_name = v;
+                 return {};
+             }},
+            {"temp_fail_close", "auto",
+             "Sockets on which a temporary failure closes the connection, because Postfix takes every FAIL "
+             "for a wrong "
+             "password: auto (those in a directory named \"private\"), all, none, or paths.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.temp_fail_close = v;
+                 return {};
+             }},
+            {"stock_listeners", "auto",
+             "Also bind the sockets that Dovecot's auth has without being told (auth-userdb, auth-client): "
+             "auto: when no "
+             "listener of the file has mode = 0; yes; no.",
+             [](Own& s, string_view v) -> Result<> {
+                 using enum Own::StockListeners;
+                 if (v != "auto" && v != "yes" && v != "no") return permanent("must be auto, yes or no");
+                 s.stock_listeners = v == "auto" ? automatic : v == "yes" ? yes : no;
+                 return {};
+             }},
+            {"hash_workers", "0", "How many passwords are hashed at a time; 0: one for each core.",
+             [](Own& s, string_view v) -> Result<> {
+                 auto const count = config::parse_integer(v, 0, 1024);
+                 if (!count) return std::unexpected(count.error());
+                 s.hash_workers = static_cast<unsigned>(*count);
+                 return {};
+             }},
+            {"max_connections", "1000", "Connections at a time on each socket; more wait.",
+             [](Own& s, string_view v) -> Result<> {
+                 auto const count = config::parse_integer(v, 1, 100000);
+                 if (!count) return std::unexpected(count.error());
+                 s.max_connections = static_cast<std::size_t>(*count);
+                 return {};
+             }},
+            {"penalty", "yes",
+             "Make the next login of an address, or for a user, wait after wrong passwords.",
+             [](Own& s, string_view v) { return take(config::parse_boolean(v), s.penalty); }},
+        },
+        config::NameCase::exact);
+    return table;
+}
+
+std::vector<config::Problem> read_own_settings(std::string const& path, OwnSettings& own) {
+    auto const read = config::read_assignments(path, config::AssignmentStyle{});
+    auto problems = read.problems;
+    auto const found = own_table().apply(own, read.assignments);
+    problems.insert(problems.end(), found.begin(), found.end());
+    return problems;
+}
+
+config::Table<Settings> const& dovecot_table() {
+    using S = Settings;
+    static config::Table<S> const table(
+        {
+            {"base_dir", "/run/dovecot", "Where listeners without a leading slash are.",
+             [](S& s, string_view v) -> Result<> {
+                 s.base_dir = v.ends_with("/") ? v.substr(0, v.size() - 1) : v;
+                 return {};
+             }},
+            {"default_internal_user", "dovecot", "Who the process runs as.",
+             [](S& s, string_view v) -> Result<> {
+                 s.internal_user = v;
+                 return {};
+             }},
+            {"syslog_facility", "mail", "Where the log goes.",
+             [](S& s, string_view v) -> Result<> {
+                 s.syslog_facility = v;
+                 return {};
+             }},
+            {"auth_mechanisms", "plain", "SASL mechanisms, in the order of the announcement.",
+             take_mechanisms},
+            {"auth_failure_delay", "2 secs", "How long a wrong password waits for its answer.",
+             [](S& s, string_view v) { return take_duration(v, s.client.failure_delay); }},
+            {"auth_realms", "", "Realms of DIGEST-MD5.",
+             [](S& s, string_view v) -> Result<> {
+                 s.client.mechanism.realms.clear();
+                 for (auto const word : split_words(v)) s.client.mechanism.realms.emplace_back(word);
+                 return {};
+             }},
+            {"auth_default_realm", "", "Appended to user names without one.",
+             [](S& s, string_view v) -> Result<> {
+                 s.authenticator.username.default_realm = v;
+                 return {};
+             }},
+            {"auth_username_chars", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@",
+             "Octets that a user name may have; empty: all.",
+             [](S& s, string_view v) -> Result<> {
+                 s.authenticator.username.chars = v;
+                 return {};
+             }},
+            {"auth_username_translation", "", "Pairs of characters: \"#@/@\" makes # and / an @.",
+             [](S& s, string_view v) -> Result<> {
+                 s.authenticator.username.translation = v;
+                 return {};
+             }},
+            {"auth_username_format", "%Lu", "What a user name is made into.",
+             [](S& s, string_view v) -> Result<> {
+                 s.authenticator.username.format = v;
+                 return {};
+             }},
+            {"auth_master_user_separator", "", "user*master logs the master user in as user.",
+             [](S& s, string_view v) -> Result<> {
+                 s.authenticator.username.master_separator = v;
+                 return {};
+             }},
+            {"auth_anonymous_username", "anonymous", "Who ANONYMOUS is.",
+             [](S& s, string_view v) -> Result<> {
+                 s.client.mechanism.anonymous_user = v;
+                 return {};
+             }},
+            {"auth_verbose", "no", "Log successes as well; failures are always logged.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.authenticator.verbose); }},
+            {"auth_verbose_passwords", "no",
+             "Show the password of a failed login: no, plain, sha1, with :N cut.", take_shown_password},
+            {"auth_debug", "no", "Log more.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.authenticator.debug); }},
+            {"auth_debug_passwords", "no", "Show the passwords of failed logins.",
+             [](S& s, string_view v) -> Result<> {
+                 auto const yes = config::parse_boolean(v);
+                 if (!yes) return std::unexpected(yes.error());
+                 if (*yes) s.authenticator.shown_password = ShownPassword::plain;
+                 return {};
+             }},
+            {"auth_cache_size", "0", "Octets of answers that are kept; 0: none.",
+             [](S& s, string_view v) { return take_size(v, s.cache.size); }},
+            {"auth_cache_ttl", "1 hour", "How long a known user is kept.",
+             [](S& s, string_view v) { return take_duration(v, s.cache.ttl); }},
+            {"auth_cache_negative_ttl", "1 hour", "How long an unknown user is kept.",
+             [](S& s, string_view v) { return take_duration(v, s.cache.negative_ttl); }},
+            {"auth_cache_verify_password_with_worker", "no", "", [](S&, string_view) { return Result<>(); }},
+            {"auth_worker_max_count", "30", "How many lookups run at a time.",
+             [](S& s, string_view v) -> Result<> {
+                 auto const count = config::parse_integer(v, 1, 1000);
+                 if (!count) return std::unexpected(count.error());
+                 s.workers = static_cast<std::size_t>(*count);
+                 return {};
+             }},
+            {"auth_gssapi_hostname", "", "", nullptr, no_gssapi},
+            {"auth_krb5_keytab", "", "", nullptr, no_gssapi},
+            {"auth_use_winbind", "no", "", nullptr, no_winbind},
+            {"auth_winbind_helper_path", "", "", nullptr, no_winbind},
+            {"auth_policy_server_url", "", "", nullptr, no_policy},
+            {"auth_policy_server_api_header", "", "", nullptr, no_policy},
+            {"auth_policy_server_timeout_msecs", "2000", "", nullptr, no_policy},
+            {"auth_policy_hash_mech", "sha256", "", nullptr, no_policy},
+            {"auth_policy_hash_nonce", "", "", nullptr, no_policy},
+            {"auth_policy_hash_truncate", "12", "", nullptr, no_policy},
+            {"auth_policy_log_only", "no", "", nullptr, no_policy},
+            {"auth_policy_reject_on_fail", "no", "", nullptr, no_policy},
+            {"auth_policy_request_attributes", "", "", nullptr, no_policy},
+            {"auth_policy_check_before_auth", "yes", "", nullptr, no_policy},
+            {"auth_policy_check_after_auth", "yes", "", nullptr, no_policy},
+            {"auth_policy_report_after_auth", "yes", "", nullptr, no_policy},
+            {"auth_proxy_self", "", "", nullptr, elsewhere},
+            {"auth_ssl_require_client_cert", "no", "", nullptr, elsewhere},
+            {"auth_ssl_username_from_cert", "no", "", nullptr, elsewhere},
+        },
+        config::NameCase::exact);
+    return table;
+}
+
+} // namespace postern::auth_socket

@@ -1,0 +1,316 @@
+// Logins: user names, passdbs in order, passwords.
+#include "auth-socket/users/authenticator.h"
+
+#include "auth-socket/schemes/kinds.h"
+#include "auth-socket/schemes/scheme.h"
+#include "auth-socket/users/chain.h"
+#include "common/base/encoding.h"
+#include "common/base/text.h"
+
+#include <algorithm>
+#include <array>
+
+namespace postern::auth_socket {
+
+namespace {
+
+std::string_view fairness_key(Request const& request) {
+    return request.client.remote_ip.empty() ? request.original_user : request.client.remote_ip;
+}
+
+bool is_plaintext_scheme(std::string_view scheme) {
+    static constexpr std::array plain{"PLAIN", "CLEAR", "CLEARTEXT"};
+    return std::ranges::find(plain, scheme) != plain.end();
+}
+
+} // namespace
+
+Authenticator::Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
+                             std::vector<ConfiguredUserdb> userdbs, FairSlots& hashing, Log& log)
+    : settings_(std::move(settings)), passdbs_(std::move(passdbs)), userdbs_(std::move(userdbs)),
+      hashing_(hashing), log_(log) {}
+
+Outcome Authenticator::check_password(Request& request, std::string_view authorization,
+                                      Secret const& password) const {
+    auto outcome = login(request, authorization,
+                         {[&](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome&) {
+                              return verify(passdb, row, asking, password);
+                          },
+                          &password});
+    if (outcome.verdict == Verdict::unknown_user) spend_time(request, password);
+    return outcome;
+}
+
+Outcome Authenticator::find_secret(Request& request, std::string_view authorization,
+                                   std::span<std::string const> wanted) const {
+    return login(request, authorization,
+                 {[&](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome& outcome) {
+                     return pick_secret(passdb, row, asking, wanted, outcome);
+                 }});
+}
+
+Outcome Authenticator::find_login(Request& request, std::string_view authorization) const {
+    return login(request, authorization,
+                 {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+}
+
+Outcome Authenticator::login(Request& request, std::string_view authorization,
+                             Question const& question) const {
+    std::string_view name = request.original_user;
+    auto const separator = settings_.username.master_separator;
+    auto target = std::string(authorization);
+    if (auto const at = separator.empty() ? std::string::npos : name.find(separator[0]);
+        at != std::string::npos) {
+        target = name.substr(0, at); // "user*master"
+        name = name.substr(at + 1);
+    }
+    auto user = normalised_user(name, settings_.username, request);
+    if (!user) {
+        request.user = name;
+        request.name_refused = true;
+        log_.info("auth: {}{}: {}", to_lower(request.mechanism), request.log_name(), user.error().text);
+        Outcome refused;
+        refused.verdict = Verdict::refused;
+        return refused;
+    }
+    request.user = *user;
+    if (!target.empty() && target != name && target != request.user)
+        return master_login(request, target, question);
+    auto outcome = ask_passdbs(request, false, question);
+    if (outcome.verdict == Verdict::ok && settings_.verbose)
+        log_.info("auth: {}{}: login ok", request.answered_by, request.log_name());
+    return outcome;
+}
+
+Outcome Authenticator::master_login(Request& request, std::string const& target,
+                                    Question const& question) const {
+    auto outcome = ask_passdbs(request, true, question);
+    if (outcome.verdict == Verdict::unknown_user) outcome.verdict = Verdict::password_mismatch;
+    if (outcome.verdict != Verdict::ok) return outcome;
+    auto user = normalised_user(target, settings_.username, request);
+    if (!user) {
+        log_.info("auth: master{}: {}", request.log_name(), user.error().text);
+        outcome.verdict = Verdict::not_authorized;
+        return outcome;
+    }
+    request.authenticated_user = request.user;
+    request.user = *user;
+    auto const asks_user_too = std::ranges::any_of(passdbs_, [](auto const& passdb) {
+        return passdb.block.master && passdb.block.success == Rule::continue_on;
+    });
+    if (!asks_user_too) {
+        outcome.user = request.user;
+        return outcome;
+    }
+    return ask_passdbs(request, false,
+                       {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+}
+
+Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const& question) const {
+    ChainState state;
+    Outcome outcome;
+    outcome.user = request.user;
+    bool verified = false;
+    auto const already =
+        Question{[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }};
+    for (auto const& passdb : passdbs_) {
+        if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
+        auto attempt = request;
+        auto attempt_outcome = outcome;
+        auto const verdict = ask_passdb(passdb, attempt, attempt_outcome, verified ? already : question);
+        if (verdict == Verdict::ok) {
+            attempt.answered_by = passdb.block.name;
+            request = std::move(attempt);
+            outcome = std::move(attempt_outcome);
+            verified = true;
+        } else if (verdict != Verdict::unknown_user) {
+            request.answered_by = passdb.block.name;
+            outcome.without_delay = outcome.without_delay || attempt_outcome.without_delay;
+        }
+        if (!state.goes_on(passdb.block, verdict)) break;
+    }
+    outcome.verdict = state.verdict();
+    return outcome;
+}
+
+Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& request, Outcome& outcome,
+                                  Question const& question) const {
+    if (question.password != nullptr) {
+        if (auto const checked = passdb.database->check(request, *question.password)) {
+            if (!*checked) {
+                log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), checked->error().text);
+                return Verdict::temporary;
+            }
+            return **checked;
+        }
+    }
+    auto const rows = passdb.database->lookup(request);
+    if (!rows) {
+        log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), rows.error().text);
+        return Verdict::temporary;
+    }
+    if (rows->empty()) {
+        say(passdb, request, "unknown user");
+        return Verdict::unknown_user;
+    }
+    auto verdict = Verdict::unknown_user;
+    for (auto const& row : *rows) { // several rows: app passwords, one after another
+        auto attempt = request;
+        auto attempt_outcome = outcome;
+        verdict = judge_row(passdb, row, attempt, attempt_outcome, question.judge);
+        if (verdict == Verdict::ok || &row == &rows->back()) {
+            request = std::move(attempt);
+            outcome = std::move(attempt_outcome);
+        }
+        if (verdict == Verdict::ok || verdict == Verdict::temporary) break;
+    }
+    if (verdict == Verdict::password_mismatch)
+        say(passdb, request,
+            "Password mismatch" + (question.password == nullptr ? "" : shown(*question.password)));
+    return verdict;
+}
+
+Verdict Authenticator::judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request,
+                                 Outcome& outcome, Judge const& judge) const {
+    auto const defaults = expanded(passdb.block.default_fields, request);
+    auto const overrides = expanded(passdb.block.override_fields, request);
+    if (!defaults || !overrides) {
+        log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(),
+                   (defaults ? overrides : defaults).error().text);
+        return Verdict::temporary;
+    }
+    auto fields = *defaults;
+    fields.merge(row);
+    fields.merge(*overrides);
+    auto const asking = request;
+    auto const understood = apply_passdb_row(fields, request, outcome);
+    // The password first: what follows would tell a stranger about the account.
+    auto const verdict = judge(passdb, understood, asking, outcome);
+    return verdict == Verdict::ok ? check_admission(passdb, understood, request) : verdict;
+}
+
+Verdict Authenticator::check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                                       Request const& request) const {
+    auto const& client = request.client;
+    if (!row.allow_nets.empty() && !is_in_networks(client.remote_ip, row.allow_nets)) {
+        say(passdb, request, "allow_nets check failed: IP not in allowed networks");
+        return Verdict::refused;
+    }
+    auto const& real_ip = client.real_remote_ip.empty() ? client.remote_ip : client.real_remote_ip;
+    if (!row.allow_real_nets.empty() && !is_in_networks(real_ip, row.allow_real_nets)) {
+        say(passdb, request, "allow_real_nets check failed: IP not in allowed networks");
+        return Verdict::refused;
+    }
+    if (row.fail) {
+        say(passdb, request, "login refused by field fail: " + *row.fail);
+        return Verdict::refused;
+    }
+    if (row.disabled) {
+        say(passdb, request, "User is disabled");
+        return Verdict::user_disabled;
+    }
+    if (row.expired) {
+        say(passdb, request, "Password expired");
+        return Verdict::password_expired;
+    }
+    return Verdict::ok;
+}
+
+Result<Credential> Authenticator::stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                                                    Request const& request) const {
+    auto const scheme =
+        passdb.block.default_scheme.empty() ? passdb.database->default_scheme() : passdb.block.default_scheme;
+    auto stored = row.password.value_or("");
+    if (row.password_without_scheme) stored = "{" + scheme + "}" + stored;
+    auto credential = read_stored_password(stored, scheme);
+    wipe(stored);
+    if (!credential)
+        log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), credential.error().text);
+    return credential;
+}
+
+Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
+                              Secret const& password) const {
+    if (row.no_password) {
+        if (row.password.value_or("").empty()) return Verdict::ok;
+        log_.error("auth: {}{}: nopassword is set but the password is not empty", passdb.block.name,
+                   request.log_name());
+        return Verdict::temporary;
+    }
+    if (row.fail && !row.has_password_column) return Verdict::ok; // check_admission() refuses it
+    if (!row.has_password_column) {
+        log_.error("auth: {}{}: the password query gives no column named \"password\"", passdb.block.name,
+                   request.log_name());
+        return Verdict::temporary;
+    }
+    if (row.password.value_or("").empty()) {
+        say(passdb, request, "Empty password returned without nopassword");
+        return Verdict::password_mismatch;
+    }
+    auto const credential = stored_credential(passdb, row, request);
+    if (!credential) return Verdict::temporary;
+    {
+        std::lock_guard const lock(sample_mutex_);
+        if (!sample_ || sample_->scheme != credential->scheme) sample_ = *credential;
+    }
+    FairSlots::Holding const holding(hashing_, fairness_key(request));
+    auto const same = verify_password(*credential, {password.reveal(), request.original_user});
+    if (same) return *same ? Verdict::ok : Verdict::password_mismatch;
+    log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), same.error().text);
+    return Verdict::temporary;
+}
+
+Verdict Authenticator::pick_secret(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                                   Request const& request, std::span<std::string const> wanted,
+                                   Outcome& outcome) const {
+    if (row.password.value_or("").empty()) {
+        say(passdb, request, "no password for " + request.mechanism);
+        return Verdict::refused;
+    }
+    auto credential = stored_credential(passdb, row, request);
+    if (!credential) return Verdict::temporary;
+    if (!is_plaintext_scheme(credential->scheme) &&
+        std::ranges::find(wanted, credential->scheme) == wanted.end()) {
+        say(passdb, request,
+            "Requested " + request.mechanism + " scheme, but we have only " + credential->scheme);
+        return Verdict::refused;
+    }
+    outcome.credential = std::move(*credential);
+    return Verdict::ok;
+}
+
+// An unknown user costs the same hash as a known one, so that the time tells nothing.
+void Authenticator::spend_time(Request const& request, Secret const& password) const {
+    std::optional<Credential> sample;
+    {
+        std::lock_guard const lock(sample_mutex_);
+        sample = sample_;
+    }
+    if (!sample) return;
+    FairSlots::Holding const holding(hashing_, fairness_key(request));
+    (void)verify_password(*sample, {password.reveal(), request.original_user});
+}
+
+std::string Authenticator::shown(Secret const& password) const {
+    if (settings_.shown_password == ShownPassword::never) return {};
+    auto const plain = settings_.shown_password == ShownPassword::plain;
+    auto text = plain ? printable(password.reveal()) : hex_encode(kinds::digest("SHA1", password.reveal()));
+    if (settings_.shown_length > 0 && text.size() > settings_.shown_length)
+        text.resize(settings_.shown_length);
+    return (plain ? " (given password: " : " (SHA1 of given password: ") + text + ")";
+}
+
+void Authenticator::say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const {
+    log_.info("auth: {}{}: {}", passdb.block.name, request.log_name(), text);
+}
+
+void Authenticator::log_mismatch(Request const& request, std::string_view why) const {
+    auto const name = request.answered_by.empty() ? to_lower(request.mechanism) : request.answered_by;
+    if (request.user.empty())
+        log_.info("auth: {}(?{}{}): {}", name, request.client.remote_ip.empty() ? "" : ",",
+                  request.client.remote_ip, why);
+    else
+        log_.info("auth: {}{}: {}", name, request.log_name(), why);
+}
+
+} // namespace postern::auth_socket

@@ -1,0 +1,81 @@
+// The passdbs and userdbs of a configuration, asked in order by Dovecot's rules.
+#pragma once
+
+#include "auth-socket/authority.h"
+#include "auth-socket/executor.h"
+#include "auth-socket/users/database.h"
+#include "auth-socket/users/passdb_fields.h"
+#include "auth-socket/users/username.h"
+#include "common/base/log.h"
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace postern::auth_socket {
+
+enum class ShownPassword { never, plain, sha1 };
+
+struct AuthenticatorSettings {
+    UsernameRules username;
+    bool verbose = false; // auth_verbose: successes are logged too
+    bool debug = false;
+    ShownPassword shown_password = ShownPassword::never; // of failed logins: auth_verbose_passwords
+    std::size_t shown_length = 0;                        // 0: all of it
+};
+
+class Authenticator final : public Authority {
+  public:
+    Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
+                  std::vector<ConfiguredUserdb> userdbs, FairSlots& hashing, Log& log);
+
+    Outcome check_password(Request& request, std::string_view authorization,
+                           Secret const& password) const override;
+    Outcome find_secret(Request& request, std::string_view authorization,
+                        std::span<std::string const> schemes) const override;
+    Outcome find_login(Request& request, std::string_view authorization) const override;
+    UserOutcome find_user(Request& request, Outcome const* login) const override;
+    Result<> list_users(Request const& request, std::string_view mask,
+                        std::function<void(std::string_view)> const& each) const override;
+    void log_mismatch(Request const& request, std::string_view why) const override;
+
+  private:
+    // Judges one row of a passdb: is this the right password, is there a usable secret.
+    using Judge = std::function<Verdict(ConfiguredPassdb const&, PassdbRow const&, Request const&, Outcome&)>;
+    struct Question {
+        Judge judge;
+        Secret const* password = nullptr; // for databases that check by themselves
+    };
+    Outcome login(Request& request, std::string_view authorization, Question const& question) const;
+    Outcome master_login(Request& request, std::string const& target, Question const& question) const;
+    Outcome ask_passdbs(Request& request, bool master, Question const& question) const;
+    Verdict ask_passdb(ConfiguredPassdb const& passdb, Request& request, Outcome& outcome,
+                       Question const& question) const;
+    Verdict judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request, Outcome& outcome,
+                      Judge const& judge) const;
+    Verdict check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                            Request const& request) const;
+    Verdict verify(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
+                   Secret const& password) const;
+    Verdict pick_secret(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
+                        std::span<std::string const> wanted, Outcome& outcome) const;
+    Result<Credential> stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                                         Request const& request) const;
+    void spend_time(Request const& request, Secret const& password) const;
+    std::string shown(Secret const& password) const;
+    void say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const;
+
+    AuthenticatorSettings const settings_;
+    std::vector<ConfiguredPassdb> const passdbs_;
+    std::vector<ConfiguredUserdb> const userdbs_;
+    FairSlots& hashing_;
+    Log& log_;
+    mutable std::mutex sample_mutex_; // guards sample_
+    // What the users' hashes look like here, so that an unknown user can be made to take as long.
+    mutable std::optional<Credential> sample_;
+};
+
+} // namespace postern::auth_socket

@@ -1,0 +1,73 @@
+// Where users are kept: passdbs give stored passwords, userdbs home, uid, quota and the like.
+#pragma once
+
+#include "auth-socket/request.h"
+#include "common/base/error.h"
+#include "common/config/settings.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::auth_socket {
+
+// What happens after a database has spoken (result_success, result_failure, result_internalfail).
+enum class Rule { return_ok, return_here, return_fail, continue_on, continue_ok, continue_fail };
+// When a database is not asked: its user is known by then, or not known.
+enum class Skip { never, when_known, when_unknown };
+
+// One passdb { } or userdb { } block.
+struct DatabaseBlock {
+    std::string driver, args;
+    std::string name;                       // for the log: the driver's
+    Fields default_fields, override_fields; // values are templates
+    std::vector<std::string> mechanisms;    // in capitals; empty: all
+    std::string username_filter;            // wildcards, separated by blanks; "!" negates
+    Skip skip = Skip::never;
+    Rule success = Rule::return_ok;
+    Rule failure = Rule::continue_on;
+    Rule internal_failure = Rule::continue_on;
+    bool master = false; // holds master users
+    bool pass = false;   // result_success = continue, for master users
+    bool deny = false;   // who is in it does not get in
+    config::Place place;
+    // 2.4 writes these into the block, 2.3 into the file that args names.
+    std::string default_scheme, query, iterate_query;
+};
+
+// Thread-safe, as all databases.
+class Passdb {
+  public:
+    virtual ~Passdb() = default;
+    virtual std::string default_scheme() const { return "PLAIN"; }
+    // What is stored about the user, a Fields for each row; no row: unknown here. A column that is NULL is
+    // left out, but for the password, which then has no value. Temporary error: could not be found out.
+    virtual Result<std::vector<Fields>> lookup(Request const& request) const = 0;
+    // PAM and the like tell nothing; they only say yes or no. Absent: this database is not of that kind.
+    virtual std::optional<Result<Verdict>> check(Request const&, Secret const&) const { return std::nullopt; }
+};
+
+class Userdb {
+  public:
+    virtual ~Userdb() = default;
+    // Absent: unknown here. login: the user's password query of a moment ago, or null; only prefetch looks at
+    // it.
+    virtual Result<std::optional<Fields>> lookup_after(Outcome const* login,
+                                                       Request const& request) const = 0;
+    // False: this kind of database has no list.
+    virtual Result<bool> list(std::function<void(std::string_view)> const&) const { return false; }
+};
+
+struct ConfiguredPassdb {
+    DatabaseBlock block;
+    std::shared_ptr<Passdb const> database;
+};
+struct ConfiguredUserdb {
+    DatabaseBlock block;
+    std::shared_ptr<Userdb const> database;
+};
+
+} // namespace postern::auth_socket

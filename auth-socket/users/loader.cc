@@ -1,0 +1,89 @@
+// Makes the databases that a configuration names.
+#include "auth-socket/users/loader.h"
+
+#include "auth-socket/users/files.h"
+#include "auth-socket/users/sql.h"
+#include "common/base/text.h"
+
+#include <map>
+
+namespace postern::auth_socket {
+
+namespace {
+
+using config::Problem;
+
+class Loader {
+  public:
+    Loader(Log& log, Metrics& metrics, std::vector<Problem>& problems)
+        : log_(log), metrics_(metrics), problems_(problems) {}
+
+    std::shared_ptr<Passdb const> passdb(DatabaseBlock const& block) {
+        if (block.driver == "sql") return sql(block);
+        if (block.driver == "static") return made(StaticUsers::make(block.args), block);
+        if (block.driver == "passwd-file") return made(PasswdFile::make(block.args), block);
+        return unknown(block, "passdb", "sql, static, passwd-file"), nullptr;
+    }
+
+    std::shared_ptr<Userdb const> userdb(DatabaseBlock const& block) {
+        if (block.driver == "sql") return sql(block);
+        if (block.driver == "prefetch") return std::make_shared<PrefetchUsers const>();
+        if (block.driver == "static") return made(StaticUsers::make(block.args), block);
+        if (block.driver == "passwd-file") return made(PasswdFile::make(block.args), block);
+        if (block.driver == "passwd") return std::make_shared<SystemUsers const>();
+        return unknown(block, "userdb", "sql, prefetch, static, passwd-file, passwd"), nullptr;
+    }
+
+  private:
+    template <class T>
+    std::shared_ptr<T const> made(Result<std::shared_ptr<T const>> result, DatabaseBlock const& block) {
+        if (result) return std::move(*result);
+        problems_.push_back(
+            {Problem::Severity::error, block.place, block.driver + ": " + result.error().text});
+        return nullptr;
+    }
+
+    void unknown(DatabaseBlock const& block, std::string_view kind, std::string_view known) {
+        problems_.push_back({Problem::Severity::error, block.place,
+                             std::string(kind) + ": the driver \"" + printable(block.driver) +
+                                 "\" is not one of " + std::string(known)});
+    }
+
+    std::shared_ptr<SqlUsers const> sql(DatabaseBlock const& block) {
+        if (auto const known = sql_.find(block.args); known != sql_.end()) return known->second;
+        auto& users = sql_[block.args]; // a broken file is told once
+        if (block.args.empty()) {
+            problems_.push_back(
+                {Problem::Severity::error, block.place, "sql: args must name dovecot-sql.conf.ext"});
+            return nullptr;
+        }
+        auto settings = read_sql_settings(block.args, problems_);
+        if (!settings) return nullptr;
+        if (auto result = SqlUsers::make(std::move(*settings), log_, metrics_, problems_))
+            users = std::move(*result);
+        return users;
+    }
+
+    Log& log_;
+    Metrics& metrics_;
+    std::vector<Problem>& problems_;
+    std::map<std::string, std::shared_ptr<SqlUsers const>> sql_;
+};
+
+} // namespace
+
+std::shared_ptr<Authenticator const> load_users(Settings const& settings, FairSlots& hashing, Log& log,
+                                                Metrics& metrics, std::vector<Problem>& problems) {
+    std::vector<Problem> found;
+    Loader loader(log, metrics, found);
+    std::vector<ConfiguredPassdb> passdbs;
+    std::vector<ConfiguredUserdb> userdbs;
+    for (auto const& block : settings.passdbs) passdbs.push_back({block, loader.passdb(block)});
+    for (auto const& block : settings.userdbs) userdbs.push_back({block, loader.userdb(block)});
+    problems.insert(problems.end(), found.begin(), found.end());
+    if (config::has_errors(found)) return nullptr;
+    return std::make_shared<Authenticator const>(settings.authenticator, std::move(passdbs),
+                                                 std::move(userdbs), hashing, log);
+}
+
+} // namespace postern::auth_socket

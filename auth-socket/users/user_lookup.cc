@@ -1,0 +1,135 @@
+// Userdb lookups and the list of all users: the other half of Authenticator.
+#include "auth-socket/users/authenticator.h"
+
+#include "auth-socket/users/chain.h"
+#include "auth-socket/users/modifiers.h"
+#include "common/base/text.h"
+
+#include <grp.h>
+#include <pwd.h>
+
+#include <array>
+#include <vector>
+
+namespace postern::auth_socket {
+
+namespace {
+
+// Dovecot takes names for uid and gid; the mail processes want numbers. Absent: no such name.
+std::optional<std::string> uid_number(std::string const& value) {
+    if (parse_number<uid_t>(value)) return value;
+    std::array<char, 16384> buffer{};
+    passwd entry{};
+    passwd* found = nullptr;
+    if (getpwnam_r(value.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+        return std::nullopt;
+    return std::to_string(found->pw_uid);
+}
+
+std::optional<std::string> gid_number(std::string const& value) {
+    if (parse_number<gid_t>(value)) return value;
+    std::array<char, 16384> buffer{};
+    group entry{};
+    group* found = nullptr;
+    if (getgrnam_r(value.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+        return std::nullopt;
+    return std::to_string(found->gr_gid);
+}
+
+// Renames, numbers for uid and gid; what is left goes to the client as it is.
+Result<Fields> understood(Fields const& raw, Request& request) {
+    Fields fields;
+    for (auto const& [full_name, value] : raw) {
+        auto const [name, suffix] = halve(full_name, ':');
+        if (suffix == "remove") {
+            fields.remove(name);
+            continue;
+        }
+        if (suffix == "protected" && fields.has(name)) continue;
+        auto text = value;
+        if (auto const new_name = renamed(request.user, name, value.value_or(""))) {
+            if (value && !value->empty()) request.user = *new_name;
+            continue;
+        }
+        if (name == "uid") text = uid_number(value.value_or(""));
+        if (name == "gid") text = gid_number(value.value_or(""));
+        if ((name == "uid" || name == "gid") && !text)
+            return temporary("unknown " + std::string(name) + " \"" + printable(value.value_or("")) + "\"");
+        fields.set(name, text);
+    }
+    return fields;
+}
+
+Result<Fields> with_defaults(DatabaseBlock const& block, Fields const& found, Request& request) {
+    auto fields = expanded(block.default_fields, request);
+    if (!fields) return fields;
+    fields->merge(found);
+    auto const overrides = expanded(block.override_fields, request);
+    if (!overrides) return overrides;
+    fields->merge(*overrides);
+    return understood(*fields, request);
+}
+
+} // namespace
+
+UserOutcome Authenticator::find_user(Request& request, Outcome const* login) const {
+    UserOutcome outcome{.verdict = UserVerdict::not_found, .user = {}, .fields = {}, .reason = {}};
+    if (login == nullptr) {
+        auto user = normalised_user(request.original_user, settings_.username, request);
+        if (!user) {
+            request.user = request.original_user;
+            log_.info("auth: userdb{}: {}", request.log_name(), user.error().text);
+            return outcome;
+        }
+        request.user = *user;
+    }
+    ChainState state;
+    for (auto const& userdb : userdbs_) {
+        if (is_skipped(userdb.block, request, state.success)) continue;
+        auto verdict = Verdict::unknown_user;
+        auto const found = userdb.database->lookup_after(login, request);
+        auto attempt = request;
+        auto fields = found && *found ? with_defaults(userdb.block, **found, attempt) : Result<Fields>();
+        if (!found || !fields) {
+            log_.error("auth: {}{}: {}", userdb.block.name, request.log_name(),
+                       (found ? fields.error() : found.error()).text);
+            verdict = Verdict::temporary;
+        } else if (*found && fields->has("tempfail")) {
+            verdict = Verdict::temporary;
+        } else if (*found) {
+            verdict = Verdict::ok;
+            request = std::move(attempt);
+            outcome.fields.merge(*fields);
+            request.userdb = outcome.fields;
+        }
+        if (!state.goes_on(userdb.block, verdict)) break;
+    }
+    outcome.user = request.user;
+    switch (state.verdict()) {
+    case Verdict::ok: outcome.verdict = UserVerdict::found; break;
+    case Verdict::temporary: outcome.verdict = UserVerdict::temporary; break;
+    default: outcome.verdict = UserVerdict::not_found; break;
+    }
+    return outcome;
+}
+
+Result<> Authenticator::list_users(Request const&, std::string_view mask,
+                                   std::function<void(std::string_view)> const& each) const {
+    auto const pattern = mask.empty() ? std::string("*") : to_lower(mask);
+    bool any = false;
+    for (auto const& userdb : userdbs_) {
+        auto listed = userdb.database->list([&](std::string_view user) {
+            if (matches_wildcard(to_lower(user), pattern)) each(user);
+        });
+        if (!listed) {
+            log_.error("auth: {}: listing the users: {}", userdb.block.name, listed.error().text);
+            return std::unexpected(std::move(listed.error()));
+        }
+        any |= *listed;
+    }
+    if (any) return {};
+    log_.error("auth: listing the users: no userdb has a list (iterate_query is not set)");
+    return permanent("no userdb has a list");
+}
+
+} // namespace postern::auth_socket
