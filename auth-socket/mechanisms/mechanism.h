@@ -68,6 +68,7 @@ struct MechanismContext {
     std::string anonymous_user = "anonymous";
     std::string certificate_user; // of this connection
     bool valid_certificate = false;
+    std::string fixed_nonce; // for tests; empty: a random one
 };
 
 // One row of the MECH lines.
@@ -84,5 +85,11 @@ MechanismKind const* find_mechanism(std::string_view name); // in capitals
 
 std::unique_ptr<Mechanism> make_plain(MechanismContext const&); // RFC 4616
 std::unique_ptr<Mechanism> make_login(MechanismContext const&);
+std::unique_ptr<Mechanism> make_cram_md5(MechanismContext const&);      // RFC 2195
+std::unique_ptr<Mechanism> make_digest_md5(MechanismContext const&);    // RFC 2831
+std::unique_ptr<Mechanism> make_scram_sha_1(MechanismContext const&);   // RFC 5802
+std::unique_ptr<Mechanism> make_scram_sha_256(MechanismContext const&); // RFC 7677
+std::unique_ptr<Mechanism> make_external(MechanismContext const&);      // RFC 4422 appendix A
+std::unique_ptr<Mechanism> make_anonymous(MechanismContext const&);     // RFC 4505
 
 } // namespace postern::auth_socket

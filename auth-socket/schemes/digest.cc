@@ -40,6 +40,24 @@ std::string md5_state_after(std::string_view block) {
     return state;
 }
 
+// MD5 going on from such a state: 64 octets are behind it already.
+std::string md5_resumed(std::string_view state, std::string_view text) {
+    std::array<unsigned, 4> words{};
+    for (std::size_t i = 0; i < 16; ++i)
+        words[i / 4] |= static_cast<unsigned>(static_cast<unsigned char>(state[i])) << (i % 4 * 8);
+    MD5_CTX context;
+    MD5_Init(&context);
+    context.A = words[0];
+    context.B = words[1];
+    context.C = words[2];
+    context.D = words[3];
+    context.Nl = 64 * 8;
+    MD5_Update(&context, text.data(), text.size());
+    std::array<unsigned char, MD5_DIGEST_LENGTH> out{};
+    MD5_Final(out.data(), &context);
+    return text_of(out.data(), out.size());
+}
+
 } // namespace
 
 std::string digest(char const* name, std::string_view text) {
@@ -92,6 +110,11 @@ std::string cram_md5_state(std::string_view password) {
     auto state = md5_state_after(outer) + md5_state_after(inner);
     for (auto* secret : {&key, &outer, &inner}) wipe(*secret);
     return state;
+}
+
+std::string cram_md5_response(std::string_view state, std::string_view text) {
+    if (state.size() != 32) return {};
+    return md5_resumed(state.substr(0, 16), md5_resumed(state.substr(16), text));
 }
 
 std::string digest_md5_key(std::string_view user, std::string_view password) {

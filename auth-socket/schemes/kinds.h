@@ -25,6 +25,8 @@ Result<std::string> generate_crypt(std::string_view prefix, unsigned rounds, std
 
 // The two halves of HMAC-MD5's state after the key (RFC 2195), outer then inner, 32 octets.
 std::string cram_md5_state(std::string_view password);
+// HMAC-MD5 of the text, resumed from that state; 16 octets. Empty when the state is not 32 octets.
+std::string cram_md5_response(std::string_view state, std::string_view text);
 // MD5 of "user:realm:password", the realm being what stands behind '@' (RFC 2831).
 std::string digest_md5_key(std::string_view user, std::string_view password);
 
