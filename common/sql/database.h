@@ -20,6 +20,7 @@ using Value = std::optional<std::string>; // absent is SQL NULL; numbers come as
 struct Rows {
     std::vector<std::string> columns;
     std::vector<std::vector<Value>> rows;
+    std::string server = {}; // which one answered, when a pool asked
 };
 
 // SQL text with places for bound values between the fragments: fragments.size() is one more than the number

@@ -156,6 +156,7 @@ Result<Rows> Pool::Impl::try_query(Statement const& statement, std::span<std::st
         auto rows = lease->connection->query(statement, values, deadline);
         busy_.add(-1);
         if (rows || rows.error().kind == ErrorKind::permanent) {
+            if (rows) rows->server = hosts_[lease->host].name;
             give_back(std::move(*lease));
             return rows;
         }

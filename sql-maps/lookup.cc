@@ -1,0 +1,107 @@
+// Key to statement, rows to answer.
+#include "sql-maps/lookup.h"
+
+#include "common/base/text.h"
+
+#include <fmt/format.h>
+
+namespace postern::sql_maps {
+
+namespace {
+
+Counter& lookups(Metrics& metrics, std::string const& table, std::string_view result) {
+    auto const name = printable(replace_all(replace_all(table, "\\", "\\\\"), "\"", "\\\""), 400);
+    return metrics.counter("postern_lookups_total", "Lookups by table and result.",
+                           fmt::format("table=\"{}\",result=\"{}\"", name, result));
+}
+
+} // namespace
+
+Map::Map(MapFile file, Surroundings around, sql::Template query, ResultFormat format, DomainList domains,
+         Needs needs)
+    : file_(std::move(file)), around_(std::move(around)), query_(std::move(query)),
+      format_(std::move(format)), domains_(std::move(domains)), needs_(needs),
+      found_(lookups(around_.metrics, file_.table(), "found")),
+      not_found_(lookups(around_.metrics, file_.table(), "not_found")),
+      failed_(lookups(around_.metrics, file_.table(), "failed")) {}
+
+Result<std::shared_ptr<Map>> Map::make(MapFile file, Surroundings around) {
+    Needs needs;
+    auto query = sql::Template::parse(file.query, file.driver, scan_variable);
+    if (!query) return std::unexpected(std::move(query).error().within("query"));
+    for (auto const& letter : query->variables()) needs.of_query(letter);
+    auto format = ResultFormat::parse(file.result_format, needs);
+    if (!format) return std::unexpected(std::move(format).error().within("result_format"));
+    auto domains = DomainList::parse(file.domain);
+    if (!domains) return std::unexpected(std::move(domains).error());
+    return std::shared_ptr<Map>(new Map(std::move(file), std::move(around), std::move(*query),
+                                        std::move(*format), std::move(*domains), needs));
+}
+
+std::vector<std::string> Map::warnings() const {
+    std::vector<std::string> out;
+    for (auto const& name : query_.bare_variables())
+        out.push_back(
+            fmt::format("query: %{} stands outside quotes, so that its value cannot be bound: a key "
+                        "from a stranger becomes part of the statement; write '%{}'",
+                        name, name));
+    return out;
+}
+
+Result<Answer> Map::lookup(std::string_view key, Deadline deadline, Trace* trace) const {
+    auto answer = [&]() -> Result<Answer> {
+        auto const admitted = domains_.admits(key, around_.lookup);
+        if (!admitted) return std::unexpected(admitted.error());
+        auto const parts = Key::make(key, needs_);
+        if (!*admitted || !parts) return Answer();
+        return ask(*parts, deadline, trace);
+    }();
+    (answer ? *answer ? found_ : not_found_ : failed_).add();
+    return answer;
+}
+
+Result<Answer> Map::ask(Key const& key, Deadline deadline, Trace* trace) const {
+    auto bound =
+        query_.bind([&](std::string_view name) -> Result<std::string> { return key.variable(name[0]); },
+                    [&](std::string_view text) { return sql::escape(file_.driver, text); });
+    if (!bound) return std::unexpected(std::move(bound).error());
+    if (trace != nullptr) {
+        trace->statement = sql::with_placeholders(bound->statement, file_.driver);
+        trace->values = bound->values;
+    }
+    auto const rows = around_.pool->query(bound->statement, bound->values, deadline);
+    if (!rows) return std::unexpected(rows.error());
+    if (trace != nullptr) trace->server = rows->server;
+    return answer_of(*rows, key);
+}
+
+// Every column of every row for PostgreSQL and MariaDB, the first column for SQLite.
+Result<Answer> Map::answer_of(sql::Rows const& rows, Key const& key) const {
+    bool const needs_set = file_.driver == sql::Driver::mariadb && file_.require_result_set;
+    if (rows.columns.empty() && needs_set)
+        return permanent("the query gives no result set; set require_result_set = no if that is meant");
+    std::string joined;
+    int values = 0;
+    for (auto const& row : rows.rows) {
+        auto const columns = file_.driver == sql::Driver::sqlite && !row.empty() ? 1 : row.size();
+        for (std::size_t i = 0; i < columns; ++i) {
+            // libpq gives NULL as an empty string, and so Postfix takes it for one; nothing is lost by it.
+            if (!row[i]) continue;
+            if (row[i]->empty()) {
+                around_.log.warning("table \"{}\": empty lookup result for: \"{}\" -- ignored", file_.table(),
+                                    printable(key.text()));
+                continue;
+            }
+            auto const value = format_.apply(*row[i], key, needs_);
+            if (!value) continue;
+            if (file_.expansion_limit > 0 && ++values > file_.expansion_limit)
+                return permanent(
+                    fmt::format("Expansion limit exceeded for key: '{}'", printable(key.text())));
+            if (!joined.empty()) joined += ',';
+            joined += *value;
+        }
+    }
+    return joined.empty() ? Answer() : Answer(std::move(joined));
+}
+
+} // namespace postern::sql_maps

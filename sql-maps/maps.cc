@@ -1,0 +1,160 @@
+// Who may name which file, and when it is read.
+#include "sql-maps/maps.h"
+
+#include "common/base/text.h"
+#include "common/config/settings.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+
+namespace postern::sql_maps {
+
+namespace {
+
+constexpr std::size_t max_maps = 1000; // open at a time
+
+std::optional<std::string> real_path(std::string const& path) {
+    std::unique_ptr<char, decltype(&std::free)> const resolved(::realpath(path.c_str(), nullptr), &std::free);
+    return resolved ? std::optional<std::string>(resolved.get()) : std::nullopt;
+}
+
+// Somebody besides root, us and root's group may change it.
+bool strangers_may_write(struct stat const& status) {
+    bool const ours = status.st_uid == 0 || status.st_uid == ::geteuid();
+    bool const by_group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
+    bool const sticky_directory = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
+    bool const by_others = (status.st_mode & S_IWOTH) != 0;
+    return !ours || ((by_group || by_others) && !sticky_directory);
+}
+
+} // namespace
+
+bool Maps::Identity::operator==(Identity const& other) const {
+    auto const same = [](timespec const& a, timespec const& b) {
+        return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+    };
+    return device == other.device && inode == other.inode && size == other.size &&
+           same(modified, other.modified) && same(changed, other.changed);
+}
+
+Maps::Identity Maps::identity_of(struct stat const& status) {
+    return {status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
+}
+
+Maps::Maps(MapLimits limits, DomainList::TableLookup stock, Log& log, Metrics& metrics)
+    : limits_(std::move(limits)), stock_(std::move(stock)), log_(log), metrics_(metrics) {}
+
+Result<> Maps::may_use(std::string const& path) const {
+    auto const real = real_path(path);
+    if (!real) return system_error(path, errno);
+    bool allowed = false;
+    for (auto const& directory : limits_.directories) {
+        auto const base = real_path(directory);
+        allowed = allowed || (base && real->starts_with(*base + "/"));
+    }
+    if (!allowed)
+        return permanent(fmt::format("{} is not below any of map_directories ({})", *real,
+                                     join(limits_.directories, ", ")));
+    for (auto const& each : {*real, real->substr(0, real->rfind('/'))}) {
+        struct stat status{};
+        if (::stat(each.c_str(), &status) != 0) return system_error(each, errno);
+        if (strangers_may_write(status))
+            return permanent(fmt::format("{} may be changed by others than root: mode {:04o}, owner {}; its "
+                                         "queries are not trusted",
+                                         each, status.st_mode & 07777, status.st_uid));
+    }
+    return {};
+}
+
+std::shared_ptr<sql::Pool> Maps::pool_for(MapFile const& file) {
+    std::erase_if(pools_, [](SharedPool const& shared) { return shared.pool.expired(); });
+    auto servers = file.servers;
+    for (auto& server : servers)
+        server.options.emplace_back("statement_timeout", std::to_string(limits_.query_timeout.count()));
+    for (auto const& shared : pools_)
+        if (auto pool = shared.pool.lock(); pool && shared.servers == servers) return pool;
+    sql::PoolSettings settings;
+    settings.servers = servers;
+    settings.size = limits_.pool_size;
+    settings.connect_timeout = limits_.connect_timeout;
+    settings.idle_time = file.idle_interval;
+    settings.longest_retry_interval = file.retry_interval;
+    settings.name = file.table();
+    auto pool = std::make_shared<sql::Pool>(std::move(settings), log_, metrics_);
+    pools_.push_back({std::move(servers), pool});
+    return pool;
+}
+
+// A table that stands in another's domain list. It may not itself ask a table, so that no two ask each other
+// without end.
+Result<Answer> Maps::lookup_domain(std::string const& table, std::string_view domain) {
+    if (!parse_table_name(table)) return stock_(table, domain);
+    auto const map = open(table);
+    if (!map) return std::unexpected(map.error());
+    if ((*map)->domains().asks_tables())
+        return permanent(table + " has a domain list with tables in it, and cannot stand in one");
+    return (*map)->lookup(domain, Deadline::after(limits_.query_timeout));
+}
+
+Result<std::shared_ptr<Map const>> Maps::load(TableName const& name) {
+    if (auto done = may_use(name.path); !done) return std::unexpected(std::move(done).error());
+    auto const content = config::read_file(name.path);
+    if (!content) return std::unexpected(content.error());
+    auto [file, problems] = parse_map_file(*content, name.driver, name.path);
+    std::string errors;
+    for (auto const& problem : problems)
+        if (problem.severity == config::Problem::Severity::error)
+            errors += (errors.empty() ? "" : "; ") + problem.to_string();
+        else
+            log_.warning("{}", problem.to_string());
+    if (!errors.empty()) return permanent(errors);
+    auto const pool = pool_for(file);
+    auto const lookup = [this](std::string const& table, std::string_view key) {
+        return lookup_domain(table, key);
+    };
+    auto map = Map::make(std::move(file), {pool, lookup, log_, metrics_});
+    if (!map) return std::unexpected(std::move(map).error().within(name.path));
+    for (auto const& warning : (*map)->warnings()) log_.warning("{}: {}", name.path, warning);
+    return std::shared_ptr<Map const>(std::move(*map));
+}
+
+Result<std::shared_ptr<Map const>> Maps::open(std::string_view table) {
+    auto const name = parse_table_name(table);
+    if (!name) return permanent(fmt::format("{} is not an SQL table", printable(table)));
+    if (!name->path.starts_with('/'))
+        return permanent(fmt::format("{}: the path is not absolute; tables inside main.cf are not read",
+                                     printable(table)));
+    struct stat status{};
+    if (::stat(name->path.c_str(), &status) != 0) return system_error(name->path, errno);
+    auto const identity = identity_of(status);
+    std::lock_guard const lock(mutex_);
+    auto const known = maps_.find(table);
+    if (known != maps_.end() && known->second.identity == identity) return known->second.map;
+    if (known == maps_.end() && maps_.size() >= max_maps) maps_.clear();
+    auto map = load(*name);
+    if (known != maps_.end() || map)
+        log_.info("table={} {}", printable(table), map ? "read" : "cannot be used");
+    // A file that cannot be used is looked at again each time: its directory's mode may be what changes.
+    if (!map) {
+        maps_.erase(std::string(table));
+        return map;
+    }
+    maps_.insert_or_assign(std::string(table), Entry{identity, *map});
+    return map;
+}
+
+Result<Answer> Maps::lookup(std::string_view table, std::string_view key, Trace* trace) {
+    auto const map = open(table);
+    auto answer = map ? (*map)->lookup(key, Deadline::after(limits_.query_timeout), trace)
+                      : std::unexpected(map.error());
+    if (!answer)
+        log_.warning("table \"{}\": lookup of \"{}\" failed, the client is to try again: {}",
+                     printable(table), printable(key), answer.error().text);
+    return answer;
+}
+
+} // namespace postern::sql_maps

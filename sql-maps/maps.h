@@ -1,0 +1,73 @@
+// The tables that are in use: opened by name, checked, read again when the file changes, sharing pools.
+#pragma once
+
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "sql-maps/lookup.h"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/stat.h>
+
+namespace postern::sql_maps {
+
+struct MapLimits {
+    std::vector<std::string> directories{"/etc/postfix"}; // .cf files elsewhere are refused
+    std::size_t pool_size = 8;                            // connections for each set of servers
+    std::chrono::milliseconds connect_timeout{3000};
+    std::chrono::milliseconds query_timeout{10000}; // one lookup: waiting, connecting and asking together
+};
+
+// Thread-safe.
+class Maps {
+  public:
+    // Asks the stock proxymap, for tables of other kinds in domain lists.
+    Maps(MapLimits limits, DomainList::TableLookup stock, Log& log, Metrics& metrics);
+
+    // "pgsql:/etc/postfix/x.cf". The error is permanent when the file may not be used or is wrong, and tells
+    // why.
+    Result<std::shared_ptr<Map const>> open(std::string_view table);
+
+    // A lookup within query_timeout. What goes wrong is logged here; any error means "try again".
+    Result<Answer> lookup(std::string_view table, std::string_view key, Trace* trace = nullptr);
+
+  private:
+    // When any of it changes, the file is read again.
+    struct Identity {
+        dev_t device = 0;
+        ino_t inode = 0;
+        off_t size = 0;
+        timespec modified{};
+        timespec changed{};
+        bool operator==(Identity const& other) const;
+    };
+    struct Entry {
+        Identity identity;
+        std::shared_ptr<Map const> map;
+    };
+    struct SharedPool {
+        std::vector<sql::ServerSettings> servers;
+        std::weak_ptr<sql::Pool> pool;
+    };
+    static Identity identity_of(struct stat const& status);
+    Result<> may_use(std::string const& path) const;
+    Result<std::shared_ptr<Map const>> load(TableName const& name);
+    Result<Answer> lookup_domain(std::string const& table, std::string_view domain);
+    std::shared_ptr<sql::Pool> pool_for(MapFile const& file);
+
+    MapLimits limits_;
+    DomainList::TableLookup stock_;
+    Log& log_;
+    Metrics& metrics_;
+    std::mutex mutex_; // guards the rest
+    std::map<std::string, Entry, std::less<>> maps_;
+    std::vector<SharedPool> pools_;
+};
+
+} // namespace postern::sql_maps
