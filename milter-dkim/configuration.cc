@@ -65,7 +65,7 @@ class Opener {
             if (delta && row.key.starts_with('-'))
                 std::erase(out, row.key.substr(1));
             else
-                out.push_back(row.key.starts_with('+') ? row.key.substr(1) : row.key);
+                out.push_back(row.written.substr(row.key.starts_with('+') ? 1 : 0));
         }
         return out;
     }

@@ -12,7 +12,7 @@
 
 namespace postern::milter_dkim {
 
-// Which header fields are signed, by lower-case name.
+// Which header fields are signed, by name; "*" in sign and omit stands for any octets.
 struct HeaderChoice {
     std::vector<std::string> sign;     // empty: all that omit does not name
     std::vector<std::string> omit;     // never signed
@@ -45,7 +45,7 @@ class Configuration {
     std::shared_ptr<SigningKey const> default_key; // KeyFile
     std::string default_key_error;                 // why there is none although it is configured
     HeaderChoice headers;
-    std::vector<std::string> must_be_signed; // lower case
+    std::vector<std::string> must_be_signed;
 };
 
 } // namespace postern::milter_dkim

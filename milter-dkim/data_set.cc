@@ -78,7 +78,8 @@ std::vector<Row> parse_list(std::string_view text, Place const& place) {
     for (auto const item : split(text, ',')) {
         auto const halves = halve(trim(item), '=');
         if (halves.before.empty()) continue;
-        rows.push_back({to_lower(trim(halves.before)), std::string(trim(halves.after.value_or(""))), place});
+        rows.push_back({to_lower(trim(halves.before)), std::string(trim(halves.before)),
+                        std::string(trim(halves.after.value_or(""))), place});
     }
     return rows;
 }
@@ -100,7 +101,8 @@ Result<std::vector<Row>> parse_file(std::string const& path, std::vector<Problem
         if (rows.size() >= max_rows) return permanent(fmt::format("{} has over {} rows", path, max_rows));
         auto const end = line.find_first_of(" \t");
         auto const value = end == std::string_view::npos ? std::string_view() : trim(line.substr(end));
-        rows.push_back({to_lower(line.substr(0, end)), std::string(value), place});
+        rows.push_back(
+            {to_lower(line.substr(0, end)), std::string(line.substr(0, end)), std::string(value), place});
     }
     return rows;
 }

@@ -14,7 +14,8 @@
 namespace postern::milter_dkim {
 
 struct Row {
-    std::string key; // lower case; in a refile the pattern
+    std::string key;     // lower case; in a refile the pattern
+    std::string written; // the key as written
     std::string value;
     config::Place place;
 };

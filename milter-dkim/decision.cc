@@ -136,7 +136,7 @@ class Decider {
             for (auto dot = domain.find('.'); dot != std::string::npos; dot = domain.find('.', dot + 1)) {
                 auto parent = domain.substr(dot + 1);
                 if (parent.empty() || !yes(configuration_.domains->contains(parent))) continue;
-                identity_ = "@" + domain;
+                identity_ = "@" + parent; // OpenDKIM names the parent here, not the subdomain
                 decision_.sender_domain = std::move(parent);
                 return true;
             }

@@ -78,12 +78,12 @@ TEST_CASE("mail of other domains is verified, and the log says why") {
                              "no signing subdomain match for 'sub.example.com'\n");
 }
 
-TEST_CASE("SubDomains signs as the parent with the subdomain as identity") {
+TEST_CASE("SubDomains signs as the parent with the parent as identity") {
     World const world("Domain example.com\nSubDomains yes");
     auto const made = world.decide(local(" bob@a.b.example.com"));
     CHECK(made.action == Action::sign);
     CHECK(made.requests[0].domain == "example.com");
-    CHECK(made.requests[0].identity == "@a.b.example.com");
+    CHECK(made.requests[0].identity == "@example.com");
     CHECK(World("Domain *").decide(local(" x@any.example")).requests[0].domain == "any.example");
 }
 
