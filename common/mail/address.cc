@@ -33,9 +33,11 @@ Result<std::string> take_bracketed(Scanner& scanner) {
     return "[" + std::string(inside) + "]";
 }
 
-// RFC 5321 4.1.3: an address or a tag and an address.
+// RFC 5321 4.1.3: an address, or a tag and an address.
 bool is_domain_literal(std::string_view text) {
-    return std::ranges::none_of(text, [](char c) { return is_space(c) || c == '<' || c == '>' || c == '@'; });
+    auto const inside = text.substr(1, text.size() - 2);
+    return std::ranges::all_of(inside,
+                               [](char c) { return is_alnum(c) || c == '.' || c == ':' || c == '-'; });
 }
 
 Result<Token> take_token(Scanner& scanner) {

@@ -91,6 +91,7 @@ TEST_CASE("what readers could disagree about is malformed") {
                               "a\\b@x.example",
                               "<a@[x",
                               "a@[1 2]",
+                              "a@[1,2]",
                               "a@x.example\x01",
                               "\"a\" b@x.example"})
         CHECK(std::string(value) + " -> " + shown(value) == std::string(value) + " -> malformed");

@@ -147,6 +147,25 @@ TEST_CASE("the defaults in the table are the defaults in force") {
     CHECK(read.syslog_facility == built_in.syslog_facility);
 }
 
+TEST_CASE("the manual and the sample say what the table says") {
+    std::string const folder = std::string(std::getenv("POSTERN_SOURCE")) + "/milter-dmarc/";
+    auto const manual = config::read_file(folder + "milter-dmarc.conf.5.scd");
+    REQUIRE(manual);
+    for (auto const& row : settings_table().rows()) {
+        std::string heading = "*" + std::string(row.name) + "*";
+        if (row.apply != nullptr) {
+            heading = "\n" + heading;
+            heading += row.default_text.empty() ? "\n\t" : " (" + std::string(row.default_text) + ")\n\t";
+        }
+        INFO(heading);
+        CHECK(manual->contains(heading));
+    }
+    auto const sample = config::read_file(folder + "milter-dmarc.conf.sample");
+    REQUIRE(sample);
+    CHECK(sample->ends_with(config::defaults_text(default_rows(settings_table()), config::FileStyle::words)));
+    CHECK(read_settings(folder + "milter-dmarc.conf.sample").problems.empty());
+}
+
 TEST_CASE("real administrators' files are read without errors") {
     auto const* const corpus = std::getenv("POSTERN_CORPUS");
     if (corpus == nullptr) {
