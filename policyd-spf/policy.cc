@@ -1,0 +1,316 @@
+// The order of checks.
+#include "policyd-spf/policy.h"
+
+#include "common/base/text.h"
+#include "policyd-spf/bypass.h"
+#include "policyd-spf/per_user.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace postern::policyd_spf {
+
+namespace {
+
+std::string domain_of_sender(std::string_view sender) {
+    auto const at = halve_at_last(sender, '@');
+    return at.after ? std::string(*at.after) : std::string();
+}
+
+bool is_in_or_below(std::string_view name, std::vector<std::string> const& domains) {
+    return std::ranges::any_of(domains, [&](std::string const& domain) {
+        return equals_ignoring_case(name, domain) || ends_with_ignoring_case(name, "." + domain);
+    });
+}
+
+bool rejects(RejectPolicy policy, spf::Verdict verdict) {
+    switch (policy) {
+    case RejectPolicy::spf_not_pass:
+        if (verdict == spf::Verdict::neutral) return true;
+        [[fallthrough]];
+    case RejectPolicy::softfail:
+        if (verdict == spf::Verdict::softfail) return true;
+        [[fallthrough]];
+    case RejectPolicy::fail:
+    case RejectPolicy::null_sender: return verdict == spf::Verdict::fail;
+    case RejectPolicy::never:
+    case RejectPolicy::no_check:
+    case RejectPolicy::unknown: return false;
+    }
+    return false;
+}
+
+bool is_private(spf::IpAddress const& address) {
+    static auto const networks = Networks::parse("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,"
+                                                 "169.254.0.0/16,127.0.0.0/8,fc00::/7,fe80::/10,::1")
+                                     .networks; // RFC 1918, RFC 6598, RFC 4193
+    return networks.contains(address.unmapped());
+}
+
+// A string as Python's repr() shows it, which is how it stands in stock's log.
+std::string quoted(std::string_view text) {
+    char const mark = text.contains('\'') && !text.contains('"') ? '"' : '\'';
+    std::string out(1, mark);
+    for (char const c : text) {
+        if (c == '\\' || c == mark) out += '\\';
+        out += c;
+    }
+    return out + mark;
+}
+
+std::string_view kind_word(Answer::Kind kind) {
+    switch (kind) {
+    case Answer::Kind::dunno: return "dunno";
+    case Answer::Kind::prepend: return "prepend";
+    case Answer::Kind::reject: return "reject";
+    case Answer::Kind::defer: return "defer";
+    case Answer::Kind::result_only: return "result_only";
+    }
+    return "dunno";
+}
+
+bool is_error(spf::Verdict verdict) {
+    return verdict == spf::Verdict::permerror || verdict == spf::Verdict::temperror;
+}
+
+} // namespace
+
+Fate fate_of(spf::Verdict verdict, Scope scope, Subject const& subject, Settings const& settings) {
+    bool const helo = scope == Scope::helo;
+    auto policy = helo ? settings.helo_reject : settings.mail_from_reject;
+    Fate fate;
+    fate.by_domain = is_in_or_below(helo ? subject.helo : domain_of_sender(subject.sender),
+                                    settings.reject_not_pass_domains);
+    if (fate.by_domain) policy = RejectPolicy::spf_not_pass;
+    if (settings.helo_reject == RejectPolicy::null_sender && helo && !subject.sender.empty())
+        fate.kind = Answer::Kind::dunno;
+    else if (policy == RejectPolicy::never)
+        fate.kind = Answer::Kind::prepend;
+    else if (verdict == spf::Verdict::temperror && settings.temperror_defer)
+        fate.kind = Answer::Kind::defer;
+    else if ((verdict == spf::Verdict::permerror && settings.permerror_reject) || rejects(policy, verdict))
+        fate.kind = Answer::Kind::reject;
+    return fate;
+}
+
+struct Policy::Case {
+    Settings const& settings;
+    Request const& request;
+    spf::IpAddress client;
+    Subject subject;
+    Deadline deadline;
+    Answer const* earlier = nullptr; // what was answered for this message before
+    std::optional<Finding> helo;
+    std::string helo_field;
+
+    bool has_field_already() const { return earlier != nullptr && earlier->kind == Answer::Kind::prepend; }
+    Answer with_field(std::string field) const {
+        if (has_field_already()) return {};
+        return {Answer::Kind::prepend, std::move(field)};
+    }
+};
+
+std::string Policy::reply_to(Request const& request) {
+    auto& log = shared_.log;
+    auto const& common = *settings_;
+    if (common.debug_level >= 4) log.info("Found the end of entry");
+    if (common.mock) return encode_action("dunno mock header field that should be ignored");
+    PerUser per_user;
+    auto const recipient = to_lower(request.recipient.value_or(""));
+    if (!common.per_user_file.empty()) {
+        per_user = read_per_user(common, recipient);
+        if (common.debug_level >= 0)
+            for (auto const& problem : per_user.problems) log.error("{}", problem.to_string());
+        if (common.debug_level >= 2 && per_user.settings)
+            log.info("Per user configuration data in use for: {}", printable(recipient));
+    }
+    auto const& settings = per_user.settings ? *per_user.settings : common;
+    auto answer = this->answer(request, settings, per_user.settings.has_value());
+    if (settings.test_only && answer.kind != Answer::Kind::prepend) answer = {};
+    shared_.metrics
+        .counter("postern_policy_answers_total", "Answers to Postfix",
+                 fmt::format("action=\"{}\"", kind_word(answer.kind)))
+        .add();
+    if (settings.debug_level >= 3)
+        log.info("Action: {}: Text: {} Reject action: {}", kind_word(answer.kind),
+                 printable(answer.text, 800),
+                 refusal_code({Answer::Kind::reject, {}, answer.is_error}, settings));
+    if (auto const line = log_line_of(answer, settings); !line.empty() && settings.debug_level >= 1) {
+        bool const named = settings.queue_id && request.queue_id;
+        log.info("{}{}", named ? printable(*request.queue_id) + ": " : "", printable(line, 1500));
+    }
+    return encode_action(action_of(answer, settings));
+}
+
+Answer Policy::answer(Request const& request, Settings const& settings, bool per_user) {
+    auto const address = settings.prospective.empty() ? request.client_address : settings.prospective;
+    if (!address) {
+        if (settings.debug_level >= 2) shared_.log.info("spfcheck: No client address, exiting");
+        return {};
+    }
+    auto const* const earlier = instances_.find(request.instance.value_or(""));
+    if (earlier != nullptr && !per_user) return earlier->kind == Answer::Kind::prepend ? Answer{} : *earlier;
+    auto const client = spf::IpAddress::parse(*address);
+    if (!client) { // stock dies of it; Postfix says "unknown" for clients without an address
+        if (settings.debug_level >= 0)
+            shared_.log.info("spfcheck: client_address \"{}\" is no IP address, not checked",
+                             printable(*address));
+        return {};
+    }
+    auto receiver = to_lower(request.recipient.value_or(""));
+    if (receiver.empty()) receiver = "none";
+    if (!settings_->per_user_file.empty())
+        ; // the whole address
+    else if (settings.hide_receiver)
+        receiver = "<UNKNOWN>";
+    else if (auto const domain = halve(receiver, '@').after)
+        receiver = halve(*domain, '@').before;
+    auto const shown = [](std::optional<std::string> const& value) {
+        return value ? to_lower(*value) : "<UNKNOWN>";
+    };
+    Case at{settings,
+            request,
+            *client,
+            {*address, shown(request.helo_name), shown(request.sender), receiver},
+            Deadline::after(total_time),
+            earlier,
+            {},
+            {}};
+    auto out = check(at);
+    if (!per_user && out.kind != Answer::Kind::dunno) instances_.remember(request.instance.value_or(""), out);
+    return out;
+}
+
+Answer Policy::check(Case& at) {
+    if (at.settings.debug_level >= 4) shared_.log.info("skip_addresses enabled.");
+    auto const reason = Bypass(at.settings, shared_.resolver, shared_.checker)
+                            .reason(at.client, at.request.helo_name.value_or(""), at.deadline);
+    if (reason) {
+        auto subject = at.subject;
+        subject.client = at.request.client_address.value_or("<UNKNOWN>");
+        auto field = skip_field(*reason, subject, at.settings);
+        if (at.settings.debug_level >= 3) shared_.log.info("{}", printable(field, 1500));
+        return at.with_field(std::move(field));
+    }
+    at.subject.sender = to_lower(at.request.sender.value_or(""));
+    at.subject.helo = to_lower(at.request.helo_name.value_or(""));
+    if (at.subject.sender.empty() && at.subject.helo.empty()) {
+        if (at.settings.debug_level >= 2) shared_.log.info("spfcheck: No sender or helo, exiting");
+        return {};
+    }
+    if (at.subject.helo.empty()) {
+        at.subject.helo = domain_of_sender(at.subject.sender);
+        if (at.subject.helo.empty()) at.subject.helo = "unknown";
+    }
+    if (at.settings.helo_reject != RejectPolicy::no_check)
+        if (auto decided = helo_answer(at)) return std::move(*decided);
+    if (at.subject.sender.empty()) return {}; // the HELO was not to be checked
+    if (at.settings.mail_from_reject != RejectPolicy::no_check) return mail_from_answer(at);
+    return at.helo ? at.with_field(at.helo_field) : Answer{};
+}
+
+Finding Policy::find(Case& at, Scope scope) {
+    bool const helo = scope == Scope::helo;
+    // The printed fields are in lower case; macros see what the client said.
+    auto const name =
+        at.request.helo_name && !at.request.helo_name->empty() ? *at.request.helo_name : at.subject.helo;
+    spf::Query const query{at.client, helo ? std::string() : *at.request.sender, name};
+    spf::CheckLimits limits{.void_lookups = at.settings.void_limit};
+    limits.time = std::min<std::chrono::milliseconds>(at.settings.lookup_time, at.deadline.remaining());
+    auto const began = Deadline::Clock::now();
+    auto const outcome = shared_.checker.check(query, limits);
+    shared_.metrics.histogram("postern_spf_check_seconds", "Time of one SPF check")
+        .observe(std::chrono::duration<double>(Deadline::Clock::now() - began).count());
+    shared_.metrics
+        .counter(
+            "postern_spf_results_total", "SPF results",
+            fmt::format("scope=\"{}\",result=\"{}\"", scope_word(scope), spf::to_string(outcome.verdict)))
+        .add();
+    if (outcome.void_names.size() > at.settings.void_limit && at.settings.debug_level >= 1)
+        shared_.log.info("spfcheck: void_limit={} domain={} void_lookups={}", at.settings.void_limit,
+                         printable(spf::split_sender(query.sender, query.helo).domain),
+                         printable(join(outcome.void_names, ","), 400));
+    return {scope, outcome.verdict, outcome.explanation};
+}
+
+void Policy::log_finding(Case const& at, Finding const& finding) {
+    if (at.settings.debug_level < 2) return;
+    shared_.log.info("spfcheck: pyspf result: \"[{}, {}, {}]\"", quoted(verdict_word(finding.verdict)),
+                     quoted(finding.explanation), quoted(scope_word(finding.scope)));
+}
+
+std::optional<Answer> Policy::helo_answer(Case& at) {
+    auto finding = find(at, Scope::helo);
+    log_finding(at, finding);
+    auto const fate = fate_of(finding.verdict, Scope::helo, at.subject, at.settings);
+    if (fate.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
+    if (finding.verdict == spf::Verdict::none) finding.explanation = "no SPF record";
+    if (at.settings.debug_level >= 2)
+        shared_.log.info("{}; {}", verdict_word(finding.verdict),
+                         printable(details(Scope::helo, at.subject), 1500));
+    at.helo_field = header_field(finding, at.subject, at.settings);
+    at.helo = finding;
+    if (fate.kind == Answer::Kind::reject || fate.kind == Answer::Kind::defer) {
+        auto refused = refusal(at, finding, fate.kind);
+        if (refused.kind != Answer::Kind::prepend) return refused;
+        if (at.subject.sender.empty()) return at.with_field(at.helo_field); // No_Mail spared it
+        return std::nullopt;
+    }
+    if (!at.subject.sender.empty()) return std::nullopt;
+    if (!at.settings.helo_pass_restriction.empty() && finding.verdict == spf::Verdict::pass)
+        return Answer{Answer::Kind::result_only, at.settings.helo_pass_restriction};
+    return at.with_field(at.helo_field);
+}
+
+Answer Policy::mail_from_answer(Case& at) {
+    auto finding = find(at, Scope::mail_from);
+    log_finding(at, finding);
+    auto const fate = fate_of(finding.verdict, Scope::mail_from, at.subject, at.settings);
+    if (fate.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
+    if (finding.verdict == spf::Verdict::none) finding.explanation = "no SPF record";
+    auto field = at.helo_field;
+    if (finding.verdict != spf::Verdict::none || !at.helo || at.helo->verdict == spf::Verdict::none) {
+        if (at.settings.debug_level >= 2)
+            shared_.log.info("{}; {}", verdict_word(finding.verdict),
+                             printable(details(Scope::mail_from, at.subject), 1500));
+        field = header_field(finding, at.subject, at.settings);
+    }
+    hint_at_private_client(at, finding);
+    if (!at.settings.mail_from_pass_restriction.empty() && finding.verdict == spf::Verdict::pass)
+        return {Answer::Kind::result_only, at.settings.mail_from_pass_restriction};
+    if (!at.settings.helo_pass_restriction.empty() && at.helo && at.helo->verdict == spf::Verdict::pass)
+        return {Answer::Kind::result_only, at.settings.helo_pass_restriction};
+    if (fate.kind == Answer::Kind::reject || fate.kind == Answer::Kind::defer) {
+        auto refused = refusal(at, finding, fate.kind);
+        if (refused.kind != Answer::Kind::prepend) return refused;
+    }
+    return at.with_field(std::move(field));
+}
+
+// The refusal, or an empty prepend where No_Mail spares a domain that does send mail.
+Answer Policy::refusal(Case& at, Finding const& finding, Answer::Kind kind) {
+    if (kind == Answer::Kind::reject && at.settings.no_mail && !is_no_mail_domain(at, finding.scope))
+        return {Answer::Kind::prepend, {}};
+    return {kind, refusal_text(kind, finding, at.subject, at.settings), is_error(finding.verdict)};
+}
+
+bool Policy::is_no_mail_domain(Case& at, Scope scope) {
+    auto const domain = scope == Scope::helo ? at.subject.helo : domain_of_sender(at.subject.sender);
+    auto const answer = shared_.resolver.lookup(domain, dns::RecordType::txt, at.deadline);
+    return answer && std::ranges::any_of(answer->records, [](dns::DnsRecord const& record) {
+               return record.data == "v=spf1 -all";
+           });
+}
+
+void Policy::hint_at_private_client(Case const& at, Finding const& finding) {
+    bool const failed = finding.verdict == spf::Verdict::fail || finding.verdict == spf::Verdict::softfail;
+    if (!failed || hinted_ || at.settings.debug_level < 1 || !is_private(at.client)) return;
+    hinted_ = true;
+    shared_.log.warning(
+        "spfcheck: client={} is a private address and fails SPF: does a proxy or container bridge hide "
+        "the real client? If it is a relay of yours, put it into skip_addresses or Whitelist",
+        at.client.to_string());
+}
+
+} // namespace postern::policyd_spf
