@@ -5,7 +5,7 @@ import shutil
 import sys
 import time
 
-WIDTHS = (45, 34, 37)  # sent, answered, landed; the proof takes the rest
+WIDTHS = (43, 40, 36)  # sent, answered, landed; the proof takes the rest
 TITLES = ("sent", "answered", "landed", "proven by")
 
 
@@ -32,14 +32,15 @@ class Report:
             self.out.flush()
 
     def step(self, sent, function):
-        """Run one step. It gives back (answered, landed, proof) or raises AssertionError."""
+        """Run one step. It gives back (answered, landed, proof) or raises."""
         self.count += 1
         self.waiting(f"{self.count:3}      {sent}")
         try:
             answered, landed, proof = function()
-        except (AssertionError, OSError) as error:
+        except Exception as error:  # whatever it is, the next steps are of interest too
             self.failures += 1
-            self._print(f"{self.count:3} {self._colour('31;1', 'FAIL')} {sent}\n{_indented(str(error))}")
+            kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            self._print(f"{self.count:3} {self._colour('31;1', 'FAIL')} {sent}\n{_indented(kind + str(error))}")
             return
         number = f"{self.count:3} {self._colour('32', 'ok')}   "
         cells = (sent, answered, landed, proof)

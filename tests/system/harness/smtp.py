@@ -61,8 +61,12 @@ def swaks(port, *words, server=LOOPBACK, sender=None, to=None, user=None, passwo
         stdin = re.sub(rb"\r?\n", b"\r\n", data if isinstance(data, bytes) else data.encode())
         # Without its fix-ups, swaks leaves dot-stuffing and the final dot (but not its line end) to us.
         stdin = re.sub(rb"(?m)^\.", b"..", stdin).removesuffix(b"\r\n") + b"\r\n."
-    done = subprocess.run(command + [str(word) for word in words], input=stdin, capture_output=True,
-                          timeout=timeout + 30, **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+    command += [str(word) for word in words]
+    try:
+        done = subprocess.run(command, input=stdin or b"", capture_output=True, timeout=timeout + 30)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f"no end after {late.timeout} s: {' '.join(command)}\n"
+                             f"{(late.stdout or b'').decode(errors='replace')}") from None
     return Transcript(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))
 
 
