@@ -98,7 +98,7 @@ class Life {
             return failed(system_error(process_.working_directory, errno, ErrorKind::permanent).error(),
                           exit_configuration);
         // The sockets are opened before the fork, so that a mistake still reaches the terminal.
-        Opening opening(net::SystemdSockets::take());
+        Opening opening(net::SystemdSockets::take(), is_root() ? configured_user() : std::nullopt);
         if (auto opened = open(opening); !opened) return failed(opened.error(), exit_unavailable);
         if (process_.background)
             if (auto const code = readiness_.fork_away()) return parent_goes(*code);
@@ -125,7 +125,7 @@ class Life {
     [[noreturn]] static int parent_goes(int code) { ::_exit(code); }
 
     int serve() {
-        if (auto written = pid_file_.write(process_.pid_file, user_of_pid_file()); !written)
+        if (auto written = pid_file_.write(process_.pid_file, configured_user()); !written)
             return failed(written.error(), exit_unavailable);
         if (auto changed = change_user(); !changed) return failed(changed.error(), exit_no_permission);
         if (process_.auto_restart)
@@ -149,7 +149,7 @@ class Life {
         return code;
     }
 
-    std::optional<Identity> user_of_pid_file() const {
+    std::optional<Identity> configured_user() const {
         if (process_.user.empty()) return std::nullopt;
         auto const identity = find_identity(process_.user);
         return identity ? std::optional(*identity) : std::nullopt;
@@ -231,7 +231,13 @@ Result<net::Listener> Opening::listen(net::ListenAddress const& address, std::st
     auto const name =
         address.address.kind == net::Address::Kind::systemd ? std::string_view(address.address.path) : role;
     if (auto passed = sockets_.claim(name)) return net::Listener::adopt(std::move(*passed), address.address);
-    return net::Listener::open(address);
+    auto owned = address;
+    if (owner_ && address.address.kind == net::Address::Kind::unix_socket && address.owner.empty() &&
+        address.group.empty()) {
+        owned.owner = std::to_string(owner_->uid);
+        owned.group = std::to_string(owner_->gid);
+    }
+    return net::Listener::open(owned);
 }
 
 int run(Service& service, Process const& process, Log& log, Metrics& metrics) {

@@ -4,6 +4,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/daemon/privileges.h"
 #include "common/daemon/supervisor.h"
 #include "common/net/listener.h"
 
@@ -17,13 +18,17 @@ namespace postern::daemon {
 // Sockets for a program: systemd's where it passed one, else bound here. Handed to Service::open().
 class Opening {
   public:
-    explicit Opening(net::SystemdSockets sockets) : sockets_(std::move(sockets)) {}
+    // owner: whom the daemon becomes after opening. A Unix socket without an owner and a group of its own is
+    // given to that user, as if the daemon had bound it afterwards, which the replaced ones do.
+    Opening(net::SystemdSockets sockets, std::optional<Identity> owner)
+        : sockets_(std::move(sockets)), owner_(std::move(owner)) {}
     // systemd:NAME takes that socket. Any other address is bound, unless systemd passed a socket called role
     // ("proxymap", "milter", "metrics"), which then serves in its place.
     Result<net::Listener> listen(net::ListenAddress const& address, std::string_view role);
 
   private:
     net::SystemdSockets sockets_;
+    std::optional<Identity> owner_;
 };
 
 // What a program does between its start and its end. run() calls from the main thread, and forks between

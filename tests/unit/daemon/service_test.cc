@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -172,6 +173,29 @@ TEST_CASE(
     f.probe.socket = "unix:" + f.dir.path("second.sock");
     f.probe.started = permanent("no");
     CHECK(exit_of(f.start()) == exit_unavailable);
+}
+
+TEST_CASE("a Unix socket that names no owner belongs to the user that the daemon becomes") {
+    if (!is_root()) {
+        WARN("SKIPPED: only root can give a file away");
+        SUCCEED();
+        return;
+    }
+    test::TempDir const dir;
+    auto const nobody = *find_identity("nobody");
+    Opening opening(net::SystemdSockets::take(), nobody);
+    auto const owner_of = [&](std::string const& options) {
+        auto const path = dir.path("socket");
+        auto const listener = opening.listen(*net::parse_listen_address("unix:" + path + options), "probe");
+        REQUIRE(listener);
+        struct stat info{};
+        REQUIRE(::stat(path.c_str(), &info) == 0);
+        return std::pair(info.st_uid, info.st_gid);
+    };
+    CHECK(owner_of("") == std::pair(nobody.uid, nobody.gid));
+    CHECK(owner_of(" mode=0600") == std::pair(nobody.uid, nobody.gid));
+    CHECK(owner_of(" group=daemon").first == 0);
+    CHECK(owner_of(" owner=daemon").second == 0);
 }
 
 TEST_CASE("the metrics listener answers while the daemon lives") {
