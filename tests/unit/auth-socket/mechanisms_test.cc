@@ -64,7 +64,7 @@ TEST_CASE("RFC 2195's example comes out of the stored CRAM-MD5 state") {
 }
 
 TEST_CASE("CRAM-MD5 accepts the right answer for a plain and a stored password and no other") {
-    for (std::string const password :
+    for (std::string const& password :
          {std::string("{PLAIN}secret"), *make_stored_password("CRAM-MD5", {"secret", ""}, {}),
           *make_stored_password("HMAC-MD5", {"secret", ""}, {})}) {
         auto mechanism = make("CRAM-MD5", "1234");
