@@ -29,6 +29,13 @@ void FairSlots::acquire(std::string_view key) {
     waiter.turn.wait(lock, [&waiter] { return waiter.ready; });
 }
 
+std::size_t FairSlots::waiting() const {
+    std::lock_guard const lock(mutex_);
+    std::size_t count = 0;
+    for (auto const& [key, queue] : waiting_) count += queue.size();
+    return count;
+}
+
 void FairSlots::release() {
     std::lock_guard const lock(mutex_);
     auto const next = after(waiting_, served_, [](auto const& queue) { return !queue.empty(); });

@@ -41,6 +41,8 @@ class FairSlots {
         FairSlots& slots_;
     };
 
+    std::size_t waiting() const;
+
   private:
     struct Waiter {
         std::condition_variable turn;
@@ -49,7 +51,7 @@ class FairSlots {
     void acquire(std::string_view key);
     void release();
 
-    std::mutex mutex_; // guards all below
+    mutable std::mutex mutex_; // guards all below
     std::size_t free_;
     std::map<std::string, std::deque<Waiter*>, std::less<>> waiting_;
     std::string served_; // the key that had its turn last

@@ -1,0 +1,193 @@
+"""auth-socket between real peers: Postfix with swaks, doveadm, and a Dovecot whose logins go through it."""
+
+import imaplib
+import os
+import pwd
+
+from harness import Daemon, Dovecot, Postfix, Sqlite, SystemTest, Talk, swaks, wait_until
+from harness.dovecot import WITHOUT_AUTH
+
+# The password of everybody is "secret".
+SHA512 = ("{SHA512-CRYPT}$6$rounds=1000$MPeWgaNyLNo7HkDl$ATY5XHVuoMJvqcxeBWu4SJIurcLfsHj05YQb0Jzhhqdqti/"
+          "Q95joUhbnNvJWATXNWKcQr4gdMef2NOl/E5Eqm/")
+SCRAM = ("{SCRAM-SHA-256}4096,xjFaXrH27tIx6PA2u6toqA==,4YuEjH6+oJUZxtuXyvtk0Ftdv3PiXMnEMYIk10fJ1+k=,"
+         "E1rPYgBGslsZ2vp5JW81idx2AMHWqEkOSM6Vrip+oc8=")
+SQL = """\
+driver = sqlite
+connect = {path}
+default_pass_scheme = SHA512-CRYPT
+password_query = SELECT email AS user, password, home AS userdb_home, uid AS userdb_uid, gid AS userdb_gid, \\
+  CASE WHEN active = 0 THEN 'Y' END AS user_disabled FROM users WHERE email = '%u'
+user_query = SELECT home, uid, gid FROM users WHERE email = '%u'
+iterate_query = SELECT email AS user FROM users
+"""
+DATABASES = """\
+passdb {{
+  driver = sql
+  args = {sql}
+}}
+userdb {{
+  driver = prefetch
+}}
+userdb {{
+  driver = sql
+  args = {sql}
+}}
+"""
+
+
+class AuthSocketTest(SystemTest):
+    def database(self, uid=65534, gid=65534, home="/nonexistent/%"):
+        def row(name, password, active=1):
+            return f"('{name}@example.com', '{password}', '{home.replace('%', name)}', {uid}, {gid}, {active})"
+        database = Sqlite(self.box, f"""
+            CREATE TABLE users (email TEXT PRIMARY KEY, password TEXT, home TEXT, uid INT, gid INT, active INT);
+            INSERT INTO users VALUES {row('alice', SHA512)}, {row('bob', '{PLAIN}secret')}, {row('scram', SCRAM)},
+              {row('gone', '{PLAIN}secret', 0)};""")
+        os.chmod(database.path, 0o644)
+        return database
+
+    def configuration(self, database, extra, name="auth.conf"):
+        sql = self.box.write("dovecot-sql.conf.ext", SQL.format(path=database.path))
+        return self.box.write(name, extra + DATABASES.format(sql=sql))
+
+    def own(self, text=""):
+        return self.box.write("auth-socket.conf", text)
+
+    def daemon(self, configuration, own=""):
+        return self.enterContext(Daemon(self.box, "auth-socket", ["-c", configuration, "-o", self.own(own)]))
+
+
+class PostfixTest(AuthSocketTest):
+    MECHANISMS = "plain login"
+
+    def setUp(self):
+        super().setUp()
+        self.postfix = Postfix(self.box, main={"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "dovecot",
+                                               "smtpd_sasl_path": "private/auth",
+                                               "smtpd_sasl_security_options": "noanonymous"})
+        self.users = self.database()
+        self.auth = self.daemon(self.configuration(self.users, f"""\
+base_dir = {self.box.directory('run')}
+auth_mechanisms = {self.MECHANISMS}
+auth_failure_delay = 1 secs
+service auth {{
+  unix_listener {self.postfix.private('auth')} {{
+    mode = 0660
+    user = postfix
+    group = postfix
+  }}
+}}
+"""))
+        self.enterContext(self.postfix)
+
+    def login(self, user, password, mechanism="PLAIN"):
+        return swaks(self.postfix.smtp_port, "--quit-after", "AUTH", sender="bob@example.com", to="alice@example.com",
+                     user=user, password=password, mechanism=mechanism)
+
+    def test_plain_and_login_let_the_right_password_in_and_no_other(self):
+        for mechanism in ("PLAIN", "LOGIN"):
+            good = self.login("alice@example.com", "secret", mechanism)
+            self.assertEqual((good.code, good.replies[-2][0]), (0, 235), good)
+            self.assertEqual(self.login("ALICE@Example.com", "secret", mechanism).code, 0)
+            bad = self.login("alice@example.com", "wrong", mechanism)
+            self.assertEqual(bad.code, 28, bad)
+            self.assertIn("535 5.7.8 Error: authentication failed", bad.text)
+        self.assertEqual(self.login("nobody@example.com", "secret").code, 28)
+        self.assertEqual(self.login("gone@example.com", "secret").code, 28)
+        self.assertIn("auth: sql(alice@example.com,127.0.0.1): Password mismatch", self.auth.log())
+        self.assertIn("auth: sql(nobody@example.com,127.0.0.1): unknown user", self.auth.log())
+        self.postfix.wait_for_log(r"authentication failed: .*sasl_username=alice@example\.com")
+
+    def test_a_database_that_is_away_is_454_and_never_535(self):
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+        with self.users.away():
+            for password in ("secret", "wrong"):
+                answer = self.login("bob@example.com", password)
+                self.assertIn("454 4.7.0 Temporary authentication failure", answer.text)
+                self.assertNotIn("535", answer.text)
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+
+    def test_a_restart_or_a_kill_between_two_mails_is_not_seen(self):
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+        self.auth.restart()
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+        self.auth.kill()
+        self.assertIn("454 4.7.0", self.login("bob@example.com", "secret").text)
+        self.auth.start()
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+
+    def test_garbage_on_the_socket_ends_that_connection_only(self):
+        before = len(self.auth.log())
+        for octets in (b"\x00\xff\n", b"EHLO x\r\n", b"VERSION\t1\t0\nCPID\t1\n" + b"A" * 20000):
+            with Talk(str(self.postfix.private("auth"))) as talk:
+                talk.lines("DONE")
+                talk.send(octets)
+                self.assertEqual(talk.rest(), b"")
+        wait_until(lambda: self.auth.log()[before:].count("\n") >= 3, 5, "a log line for each")
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+
+
+class DovecotTest(AuthSocketTest):
+    """client_checks 2: all of Dovecot's auth listeners have mode = 0, and auth-socket binds the paths."""
+
+    def setUp(self):
+        super().setUp()
+        vmail = pwd.getpwnam("nobody")
+        self.dovecot = self.enterContext(Dovecot(self.box, extra=WITHOUT_AUTH, protocols="imap"))
+        mail = self.box.directory("mail", owner="nobody")
+        users = self.database(vmail.pw_uid, vmail.pw_gid, f"{mail}/%")
+        listeners = WITHOUT_AUTH[WITHOUT_AUTH.index("service auth"):]
+        self.auth = self.daemon(self.configuration(users, f"""\
+base_dir = {self.dovecot.run}
+auth_mechanisms = plain login
+auth_failure_delay = 1 secs
+{listeners}"""))
+
+    def test_imap_logins_go_through_auth_socket(self):
+        with self.dovecot.imap("alice@example.com", "secret") as client:
+            self.assertEqual(client.select("INBOX")[0], "OK")
+        with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED"):
+            self.dovecot.imap("alice@example.com", "wrong")
+        with self.assertRaisesRegex(imaplib.IMAP4.error, "AUTHENTICATIONFAILED|disabled"):
+            self.dovecot.imap("gone@example.com", "secret")
+        with self.dovecot.imap("bob@example.com", "secret") as client:
+            self.assertEqual(client.create("Work")[0], "OK")
+
+    def test_doveadm_asks_about_users(self):
+        doveadm = self.dovecot.doveadm
+        self.assertIn("alice@example.com auth succeeded", doveadm("auth", "test", "alice@example.com", "secret").stdout)
+        wrong = doveadm("auth", "test", "alice@example.com", "wrong", check=False)
+        self.assertEqual(wrong.returncode, 77)
+        self.assertIn("/mail/bob", doveadm("user", "-f", "home", "bob@example.com").stdout)
+        unknown = doveadm("user", "nobody@example.com", check=False)
+        self.assertEqual(unknown.returncode, 67)
+        self.assertEqual(sorted(doveadm("user", "*").stdout.split()),
+                         [f"{name}@example.com" for name in ("alice", "bob", "gone", "scram")])
+        login = doveadm("auth", "login", "bob@example.com", "secret").stdout
+        self.assertIn("userdb extra fields", login)
+        self.assertIn("auth_mech=PLAIN", login)
+        self.assertIn("user      : bob@example.com", doveadm("auth", "lookup", "bob@example.com").stdout)
+        self.assertIn("0 cache entries flushed", doveadm("auth", "cache", "flush").stdout)
+
+    def test_others_on_an_open_userdb_socket_see_only_themselves(self):
+        script = ("import socket,sys\n"
+                  "s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+                  "s.sendall(b'VERSION\\t1\\t1\\nUSER\\t1\\tbob@example.com\\tservice=lmtp\\nPASS\\t2\\tbob@example.com\\t"
+                  "service=lmtp\\nLIST\\t3\\tservice=x\\n')\n"
+                  "f=s.makefile()\n"
+                  "print(*sorted(f.readline().strip() for _ in range(5)), sep='|')\n")
+        lines = {}
+        for user in ("nobody", "daemon", "root"):
+            asked = self.box.run(["python3", "-c", script, f"{self.dovecot.run}/auth-userdb"], user=user)
+            lines[user] = asked.stdout.strip()
+        nobody = pwd.getpwnam("nobody")
+        self.assertIn(f"USER\t1\tbob@example.com\thome={self.box.path('mail')}/bob\tuid={nobody.pw_uid}", lines["nobody"])
+        self.assertIn("FAIL\t2", lines["nobody"])
+        self.assertIn("DONE\t3\tfail", lines["nobody"])
+        self.assertIn("FAIL\t1", lines["daemon"])
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()

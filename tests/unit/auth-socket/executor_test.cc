@@ -1,0 +1,127 @@
+// Fair slots, bounded queues, and penalties.
+#include "auth-socket/executor.h"
+#include "auth-socket/penalty.h"
+#include "tests/unit/support/catch.h"
+
+#include <atomic>
+#include <latch>
+#include <thread>
+
+using namespace postern;
+using namespace postern::auth_socket;
+using namespace std::chrono_literals;
+
+TEST_CASE("workers do every job, and refuse what passes their queue") {
+    Metrics metrics;
+    std::atomic<int> done{0};
+    std::latch gate(1);
+    {
+        Workers workers({.threads = 1, .queue = 3, .queue_per_key = 2}, metrics);
+        std::latch started(1);
+        REQUIRE(workers.submit("a", [&] {
+            started.count_down();
+            gate.wait();
+            ++done;
+        }));
+        started.wait();
+        CHECK(workers.submit("a", [&] { ++done; }));
+        CHECK(workers.submit("a", [&] { ++done; }));
+        CHECK_FALSE(workers.submit("a", [&] { ++done; })); // its own share
+        CHECK(workers.submit("b", [&] { ++done; }));
+        CHECK_FALSE(workers.submit("c", [&] { ++done; })); // the whole queue
+        gate.count_down();
+        std::latch last(1);
+        while (!workers.submit("z", [&] { last.count_down(); })) std::this_thread::yield();
+        last.wait();
+    }
+    CHECK(done == 4);
+}
+
+TEST_CASE("one address never gets all threads") {
+    Metrics metrics;
+    std::latch gate(1), flood_running(3), other_done(1);
+    Workers workers({.threads = 4, .queue = 100, .queue_per_key = 50}, metrics);
+    for (int i = 0; i < 20; ++i)
+        REQUIRE(workers.submit("flood", [&, i] {
+            if (i < 3) flood_running.count_down();
+            gate.wait();
+        }));
+    flood_running.wait();
+    REQUIRE(workers.submit("other", [&] { other_done.count_down(); }));
+    other_done.wait(); // while the flood still holds its three
+    gate.count_down();
+    SUCCEED();
+}
+
+TEST_CASE("who waits for a slot from another address goes before the flood's second") {
+    FairSlots slots(1);
+    std::vector<std::string> order;
+    std::mutex order_mutex;
+    std::vector<std::thread> threads;
+    std::atomic<int> arrived{0};
+    {
+        FairSlots::Holding const holding(slots, "main");
+        auto const wait_in_line = [&](std::string const& key) {
+            threads.emplace_back([&, key] {
+                ++arrived;
+                FairSlots::Holding const mine(slots, key);
+                std::lock_guard const lock(order_mutex);
+                order.push_back(key);
+            });
+        };
+        for (int i = 0; i < 3; ++i) wait_in_line("flood");
+        while (slots.waiting() < 3) std::this_thread::yield();
+        wait_in_line("other");
+        while (slots.waiting() < 4) std::this_thread::yield();
+    }
+    for (auto& thread : threads) thread.join();
+    REQUIRE(order.size() == 4);
+    CHECK((order[0] == "other" || order[1] == "other"));
+}
+
+TEST_CASE("penalties grow with different wrong passwords, stay below Postfix's patience, and end") {
+    Deadline::Clock::time_point now{};
+    Penalties penalties({}, [&] { return now; });
+    auto const delay = [&] { return penalties.delay("192.0.2.1", ""); };
+    CHECK(delay() == 0ms);
+    penalties.failed("192.0.2.1", "a", "one");
+    CHECK(delay() == 0ms);
+    penalties.failed("192.0.2.1", "a", "one"); // a mail program that retries
+    CHECK(delay() == 0ms);
+    penalties.failed("192.0.2.1", "a", "two");
+    CHECK(delay() == 1s);
+    for (auto const* password : {"three", "four", "five", "six", "seven"})
+        penalties.failed("192.0.2.1", "a", password);
+    CHECK(delay() == 6s);
+    CHECK(delay() + 2s < 10s);
+    CHECK(penalties.delay("192.0.2.2", "") == 0ms);
+    CHECK(penalties.delay("192.0.2.2", "A") == 2s); // the user, from elsewhere
+    now += 60s;
+    CHECK(delay() == 0ms);
+    penalties.failed("192.0.2.1", "a", "eight");
+    penalties.failed("192.0.2.1", "a", "nine");
+    CHECK(delay() == 1s);
+    penalties.succeeded("192.0.2.1", "a");
+    CHECK(delay() == 0ms);
+}
+
+TEST_CASE("IPv6 addresses of one /48 share a penalty, and no address has none") {
+    CHECK(penalty_network("2001:db8:1:2::3") == penalty_network("2001:db8:1:ffff::1"));
+    CHECK(penalty_network("2001:db8:1:2::3") != penalty_network("2001:db8:2:2::3"));
+    CHECK(penalty_network("192.0.2.1") == "192.0.2.1");
+    CHECK(penalty_network("").empty());
+    Deadline::Clock::time_point now{};
+    Penalties penalties({}, [&] { return now; });
+    for (auto const* password : {"1", "2", "3"}) penalties.failed("", "a", password);
+    CHECK(penalties.delay("", "a") == 0ms);
+    CHECK(penalties.size() == 0);
+}
+
+TEST_CASE("penalties forget the address unused longest when there are too many") {
+    Deadline::Clock::time_point now{};
+    PenaltySettings settings;
+    settings.entries = 10;
+    Penalties penalties(settings, [&] { return now; });
+    for (int i = 0; i < 100; ++i) penalties.failed("192.0.2." + std::to_string(i), "", "x");
+    CHECK(penalties.size() == 10);
+}

@@ -1,0 +1,378 @@
+// User names, variables, rows and the order of databases.
+#include "auth-socket/users/modifiers.h"
+#include "auth-socket/users/passdb_fields.h"
+#include "auth-socket/users/sql.h"
+#include "auth-socket/users/variables.h"
+#include "tests/unit/auth-socket/fixture.h"
+#include "tests/unit/support/catch.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+using namespace postern;
+using namespace postern::auth_socket;
+using namespace postern::auth_socket::test;
+
+namespace {
+
+Request request_of(std::string const& user) {
+    Request request;
+    request.original_user = user;
+    request.user = user;
+    request.mechanism = "PLAIN";
+    request.client.service = "smtp";
+    request.client.remote_ip = "192.0.2.1";
+    return request;
+}
+
+Outcome check(Authority const& authority, std::string const& user, std::string_view password,
+              std::string_view authorization = "") {
+    auto request = request_of(user);
+    return authority.check_password(request, authorization, Secret(password));
+}
+
+struct Two {
+    House house;
+    std::shared_ptr<MemoryUsers> first = std::make_shared<MemoryUsers>(),
+                                 second = std::make_shared<MemoryUsers>();
+    ConfiguredPassdb one = passdb(first, "one"), two = passdb(second, "two");
+
+    Two() {
+        first->rows["a@x"] = {fields({{"password", "{PLAIN}first"}, {"userdb_home", "/one"}})};
+        second->rows["a@x"] = {fields({{"password", "{PLAIN}second"}})};
+        second->rows["b@x"] = {fields({{"password", "{PLAIN}second"}})};
+    }
+    Verdict verdict(std::string const& user, std::string_view password) {
+        Authenticator const authority({}, {one, two}, {}, house.hashing, house.log);
+        return check(authority, user, password).verdict;
+    }
+};
+
+} // namespace
+
+TEST_CASE("variables expand as Dovecot expands them") {
+    auto request = request_of("Alice@Example.com");
+    request.client.local_port = "25";
+    request.client.secured = true;
+    request.password = Secret(std::string_view("it's"));
+    request.passdb.set("mail", "m");
+    std::vector<std::pair<std::string, std::string>> const cases{
+        {"%u %n %d %s", "Alice@Example.com Alice Example.com smtp"},
+        {"%Lu %Un", "alice@example.com ALICE"},
+        {"%1n/%1.1n/%2.2n/%-2n", "A/l/ic/Ali"},
+        {"%-2.2n", "ce"},
+        {"%{user}%{username}%{domain}", "Alice@Example.comAliceExample.com"},
+        {"%L{user}", "alice@example.com"},
+        {"%r %l %a %c %m %%", "192.0.2.1  25 secured PLAIN %"},
+        {"%w", "it's"},
+        {"%{passdb:mail}%{userdb:none}", "m"},
+        {"%Rn", "ecilA"},
+        {"%Dd", "Example,dc=com"},
+        {"%Mn", "64489c85dc2fe0787b85cd87214b3810"},
+        {"%{md5:username}", "64489c85dc2fe0787b85cd87214b3810"},
+        {"%{user | lower}", "alice@example.com"},
+        {"%{user|domain|upper}", "EXAMPLE.COM"},
+        {"%{client_id | default('none')}", "none"},
+        {"%{user | substr(0, 2)}", "Al"},
+        {"%{if;%u;*;*.com;yes;no}", "yes"},
+        {"%{if;3;>;2;%n;no}", "Alice"},
+        {"plain", "plain"},
+    };
+    for (auto const& [text, expected] : cases) {
+        INFO(text);
+        CHECK(expand(text, request).value() == expected);
+    }
+}
+
+TEST_CASE("an unknown or unfinished variable is told when the configuration is read") {
+    for (auto const* text :
+         {"%y", "%", "%{nobody}", "%{user", "%{user | rot13}", "%{if;1;~;2;a;b}", "%{if;a}"}) {
+        INFO(text);
+        CHECK_FALSE(expand(text, request_of("a@b")));
+    }
+}
+
+TEST_CASE("user names get realm, translation, characters and format in this order") {
+    UsernameRules rules;
+    auto const name = [&](std::string_view given) { return normalised_user(given, rules, Request{}); };
+    CHECK(name("ALICE@Example.COM").value() == "alice@example.com");
+    for (auto const* bad : {"", "ali'ce@x", "a+b@x", "a b", "a\tb", "\xc3\xbc@x"}) CHECK_FALSE(name(bad));
+    rules.default_realm = "Example.org";
+    CHECK(name("bob").value() == "bob@example.org");
+    CHECK_FALSE(name(""));
+    rules.translation = "#@";
+    CHECK(name("bob#x").value() == "bob@x@example.org");
+    rules.default_realm.clear();
+    CHECK(name("bob#x").value() == "bob@x");
+    rules.chars.clear();
+    CHECK(name("a+b'@x").value() == "a+b'@x");
+    rules.format = "%n";
+    CHECK(name("Bob@x").value() == "Bob");
+    rules.format = "";
+    CHECK(name("Bob@x").value() == "Bob@x");
+}
+
+TEST_CASE("a row renames the user, fills prefetch and keeps what steers from the client") {
+    auto request = request_of("a@x");
+    Outcome outcome;
+    auto const row = apply_passdb_row(fields({{"username", "b"},
+                                              {"domain", "y"},
+                                              {"password", "{PLAIN}p"},
+                                              {"userdb_home", "/h"},
+                                              {"allow_nets", "192.0.2.0/24"},
+                                              {"nodelay", "y"},
+                                              {"nologin", "1"},
+                                              {"host", "proxy.example"}}),
+                                      request, outcome);
+    CHECK(request.user == "b@y");
+    CHECK(outcome.user == "b@y");
+    CHECK(row.password == "{PLAIN}p");
+    CHECK(row.allow_nets == "192.0.2.0/24");
+    CHECK(outcome.without_delay);
+    CHECK(outcome.userdb == fields({{"home", "/h"}}));
+    CHECK(outcome.userdb_prefetched);
+    CHECK(outcome.reply == fields({{"nologin", std::nullopt}, {"host", "proxy.example"}}));
+}
+
+TEST_CASE("networks match by prefix, in both families, and local means no address") {
+    CHECK(is_in_networks("192.0.2.77", "10.0.0.0/8, 192.0.2.0/24"));
+    CHECK_FALSE(is_in_networks("192.0.3.1", "192.0.2.0/24"));
+    CHECK(is_in_networks("192.0.2.1", "192.0.2.1"));
+    CHECK(is_in_networks("::ffff:192.0.2.1", "192.0.2.0/24"));
+    CHECK(is_in_networks("2001:db8::1", "2001:db8::/32"));
+    CHECK_FALSE(is_in_networks("2001:db9::1", "2001:db8::/32"));
+    CHECK(is_in_networks("203.0.113.9", "0.0.0.0/0"));
+    CHECK_FALSE(is_in_networks("2001:db8::1", "0.0.0.0/0"));
+    CHECK(is_in_networks("", "local"));
+    CHECK_FALSE(is_in_networks("192.0.2.1", "local"));
+    CHECK_FALSE(is_in_networks("192.0.2.1", "192.0.2.0/33, junk/8, /"));
+}
+
+TEST_CASE("databases are asked in order until one says yes") {
+    Two two;
+    CHECK(two.verdict("a@x", "first") == Verdict::ok);
+    CHECK(two.second->asked == 0);
+    CHECK(two.verdict("a@x", "second") == Verdict::ok);
+    CHECK(two.verdict("b@x", "second") == Verdict::ok);
+    CHECK(two.verdict("a@x", "third") == Verdict::password_mismatch);
+    CHECK(two.verdict("c@x", "second") == Verdict::unknown_user);
+}
+
+TEST_CASE("a database that is away leaves the others their say, and nobody a wrong password") {
+    Two two;
+    two.first->fails = true;
+    CHECK(two.verdict("b@x", "second") == Verdict::ok);
+    CHECK(two.verdict("b@x", "wrong") == Verdict::temporary);
+    CHECK(two.verdict("c@x", "wrong") == Verdict::temporary);
+    CHECK(two.house.log.expect("the database is away"));
+}
+
+TEST_CASE("result rules and skip do what Dovecot documents") {
+    Two two;
+    two.one.block.failure = Rule::return_fail;
+    CHECK(two.verdict("b@x", "second") == Verdict::unknown_user);
+    two.one.block.failure = Rule::continue_on;
+    two.one.block.success = Rule::continue_ok;
+    CHECK(two.verdict("a@x", "first") == Verdict::ok);
+    two.one.block.success = Rule::continue_fail;
+    two.two.block.skip = Skip::when_unknown;
+    CHECK(two.verdict("a@x", "first") != Verdict::ok);
+    two.two.block.skip = Skip::never;
+    CHECK(two.verdict("a@x", "first") == Verdict::ok); // proven by the first, known to the second
+    two.one.block.success = Rule::return_ok;
+    two.one.block.mechanisms = {"LOGIN"};
+    CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch);
+    two.one.block.mechanisms.clear();
+    two.one.block.username_filter = "!a@* *@x";
+    CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch);
+}
+
+TEST_CASE("who is in a deny passdb does not get in, and a deny list that is away lets nobody in") {
+    Two two;
+    two.one.block.deny = true;
+    two.one.block.internal_failure = Rule::return_fail;
+    CHECK(two.verdict("a@x", "first") == Verdict::refused);
+    CHECK(two.verdict("b@x", "second") == Verdict::ok);
+    two.first->fails = true;
+    CHECK(two.verdict("b@x", "second") == Verdict::temporary);
+    CHECK(two.house.log.expect("the database is away"));
+}
+
+TEST_CASE("several rows for one user are app passwords: any of them lets in") {
+    House house;
+    house.users->rows["a@x"] = {fields({{"password", "{PLAIN}one"}, {"app", "1"}}),
+                                fields({{"password", "{PLAIN}two"}, {"app", "2"}})};
+    auto const authority = house.authority();
+    CHECK(check(*authority, "a@x", "one").verdict == Verdict::ok);
+    auto const second = check(*authority, "a@x", "two");
+    CHECK(second.verdict == Verdict::ok);
+    CHECK(second.reply == fields({{"app", "2"}}));
+    CHECK(check(*authority, "a@x", "three").verdict == Verdict::password_mismatch);
+}
+
+TEST_CASE(
+    "disabled, expired, foreign network and fail refuse the right password, and say nothing to a wrong one") {
+    House house;
+    auto const authority = house.authority();
+    auto const verdict = [&](Field const& field, std::string_view password) {
+        house.users->rows["a@x"] = {fields({{"password", "{PLAIN}p"}, field})};
+        return check(*authority, "a@x", password).verdict;
+    };
+    CHECK(verdict({"user_disabled", "Y"}, "p") == Verdict::user_disabled);
+    CHECK(verdict({"user_disabled", "0"}, "p") == Verdict::ok);
+    CHECK(verdict({"pass_expired", "1"}, "p") == Verdict::password_expired);
+    CHECK(verdict({"allow_nets", "10.0.0.0/8"}, "p") == Verdict::refused);
+    CHECK(verdict({"allow_nets", "192.0.2.0/24"}, "p") == Verdict::ok);
+    CHECK(verdict({"fail", "moved"}, "p") == Verdict::refused);
+    for (auto const* name : {"user_disabled", "pass_expired", "fail"})
+        CHECK(verdict({name, "Y"}, "wrong") == Verdict::password_mismatch);
+}
+
+TEST_CASE("no password, an empty one and NULL let nobody in unless nopassword says so") {
+    House house;
+    auto const authority = house.authority();
+    auto const verdict = [&](std::vector<Field> const& row, std::string_view password) {
+        house.users->rows["a@x"] = {fields(row)};
+        return check(*authority, "a@x", password).verdict;
+    };
+    CHECK(verdict({{"password", std::nullopt}}, "") == Verdict::password_mismatch);
+    CHECK(verdict({{"password", ""}}, "") == Verdict::password_mismatch);
+    CHECK(verdict({{"password", std::nullopt}, {"nopassword", "Y"}}, "anything") == Verdict::ok);
+    CHECK(verdict({{"password", "{PLAIN}x"}, {"nopassword", "Y"}}, "x") == Verdict::temporary);
+    CHECK(verdict({{"home", "/"}}, "x") == Verdict::temporary);
+    CHECK(verdict({{"password", "{NTLM}00"}}, "x") == Verdict::temporary);
+    CHECK(house.log.expect("nopassword is set but the password is not empty"));
+    CHECK(house.log.expect("gives no column named \"password\""));
+    CHECK(house.log.expect("unknown password scheme NTLM"));
+}
+
+TEST_CASE("a userdb answers, prefetch answers only after a login, and temporary failures stay temporary") {
+    House house;
+    auto const prefetch = std::make_shared<PrefetchUsers const>();
+    Authenticator const authority({}, {passdb(house.users)},
+                                  {userdb(prefetch, "prefetch"), userdb(house.users)}, house.hashing,
+                                  house.log);
+    auto request = request_of("ALICE@example.com");
+    auto const found = authority.find_user(request, nullptr);
+    CHECK(found.verdict == UserVerdict::found);
+    CHECK(found.user == "alice@example.com");
+    CHECK(found.fields == house.users->users["alice@example.com"]);
+
+    Outcome login;
+    login.userdb_prefetched = true;
+    login.userdb = fields({{"home", "/prefetched"}});
+    auto after = request_of("alice@example.com");
+    CHECK(authority.find_user(after, &login).fields == login.userdb);
+
+    auto nobody = request_of("nobody@example.com");
+    CHECK(authority.find_user(nobody, nullptr).verdict == UserVerdict::not_found);
+    house.users->users["t@x"] = fields({{"tempfail", "y"}});
+    auto tempfail = request_of("t@x");
+    CHECK(authority.find_user(tempfail, nullptr).verdict == UserVerdict::temporary);
+    house.users->users["n@x"] = fields({{"uid", "root"}, {"gid", "no such group"}});
+    auto bad_group = request_of("n@x");
+    CHECK(authority.find_user(bad_group, nullptr).verdict == UserVerdict::temporary);
+    CHECK(house.log.expect("unknown gid \"no such group\""));
+    house.users->fails = true;
+    auto away = request_of("alice@example.com");
+    CHECK(authority.find_user(away, nullptr).verdict == UserVerdict::temporary);
+    CHECK(house.log.expect("the database is away"));
+}
+
+TEST_CASE("a list keeps to its mask and is an error when a database is away") {
+    House house;
+    house.users->users["bob@example.com"] = {};
+    auto const authority = house.authority();
+    std::vector<std::string> names;
+    auto const collect = [&](std::string_view name) { names.emplace_back(name); };
+    CHECK(authority->list_users(Request{}, "A*", collect));
+    CHECK(names == std::vector<std::string>{"alice@example.com"});
+    house.users->fails = true;
+    CHECK_FALSE(authority->list_users(Request{}, "*", collect));
+    CHECK(house.log.expect("listing the users"));
+}
+
+TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is read again when it changes") {
+    auto const path = std::filesystem::temp_directory_path() / ("postern-passwd-" + std::to_string(getpid()));
+    std::ofstream(path)
+        << "# comment\na@x:{PLAIN}one:1000:1001:gecos:/home/a:/bin/sh:userdb_mail=maildir:~/M "
+           "allow_nets=10.0.0.0/8\n"
+           "b@x:{PLAIN}two::::::\n";
+    auto const file = PasswdFile::make("scheme=CRYPT username_format=%Lu " + path.string()).value();
+    auto const rows = file->lookup(request_of("A@x")).value();
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0] ==
+          fields({{"password", "{PLAIN}one"}, {"userdb_mail", "maildir:~/M"}, {"allow_nets", "10.0.0.0/8"}}));
+    CHECK(*file->lookup_after(nullptr, request_of("a@x")).value() ==
+          fields({{"uid", "1000"}, {"gid", "1001"}, {"home", "/home/a"}, {"mail", "maildir:~/M"}}));
+    CHECK(file->lookup(request_of("c@x")).value().empty());
+    std::ofstream(path, std::ios::app) << "c@x:{PLAIN}three:1:1::/\n";
+    CHECK(file->lookup(request_of("c@x")).value().size() == 1);
+    std::filesystem::remove(path);
+    CHECK(file->lookup(request_of("a@x")).error().kind == ErrorKind::temporary);
+}
+
+TEST_CASE("static users are the same for everybody, with variables") {
+    auto const users =
+        StaticUsers::make("uid=vmail gid=5000 home=/var/mail/%d/%n mail=\"maildir:~/x y\"").value();
+    CHECK(*users->lookup_after(nullptr, request_of("a@x")).value() ==
+          fields({{"uid", "vmail"}, {"gid", "5000"}, {"home", "/var/mail/x/a"}, {"mail", "maildir:~/x y"}}));
+    CHECK_FALSE(StaticUsers::make("home=%y"));
+}
+
+TEST_CASE("connect strings give one server for each host, quoted values and options") {
+    sql::PoolSettings pool;
+    REQUIRE(read_connect(
+        "host=db1 host=db2 port=5433 user=mail password='it''s' dbname=m sslmode=require maxconns=7",
+        sql::Driver::postgresql, pool));
+    REQUIRE(pool.servers.size() == 2);
+    CHECK(pool.servers[1].host == "db2");
+    CHECK(pool.servers[0].port == 5433);
+    CHECK(pool.size == 7);
+    CHECK(pool.servers[0].option("sslmode") == "require");
+    sql::PoolSettings quoted;
+    REQUIRE(read_connect(R"(host=/run/x user=u password='a b\'c' dbname=d)", sql::Driver::mariadb, quoted));
+    CHECK(quoted.servers[0].password == "a b'c");
+    CHECK(quoted.servers[0].host == "/run/x");
+    CHECK_FALSE(read_connect("host=x port=banana", sql::Driver::mariadb, quoted));
+    CHECK_FALSE(read_connect(" ", sql::Driver::sqlite, quoted));
+}
+
+TEST_CASE("every mistake of a dovecot-sql.conf.ext is told with its line") {
+    std::vector<config::Problem> problems;
+    CHECK_FALSE(
+        parse_sql_settings("driver = oracle\nconect = x\n# comment\nconnect = port=x\n", "f", problems));
+    REQUIRE(problems.size() == 2);
+    CHECK(problems[0].to_string() == "f:1: driver = oracle: must be pgsql, mysql or sqlite");
+    CHECK(problems[1].to_string() == "f:2: unknown setting \"conect\"; did you mean \"connect\"?");
+    problems.clear();
+    CHECK_FALSE(parse_sql_settings("driver = sqlite\n", "f", problems));
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].to_string() == "f: connect is not set");
+}
+
+TEST_CASE("the dovecot-sql files of real administrators are read") {
+    auto const* corpus = std::getenv("POSTERN_CORPUS");
+    if (corpus == nullptr) {
+        WARN("SKIPPED: POSTERN_CORPUS is not set");
+        SUCCEED();
+        return;
+    }
+    postern::test::TestLog log;
+    Metrics metrics;
+    std::size_t read = 0;
+    for (auto const& each : std::filesystem::directory_iterator(std::string(corpus) + "/dovecot-sql")) {
+        auto const name = each.path().filename().string();
+        if (name.contains("dict")) continue; // dictionaries' maps, not users
+        INFO(name);
+        std::vector<config::Problem> problems;
+        auto settings = read_sql_settings(each.path().string(), problems);
+        for (auto const& problem : problems) UNSCOPED_INFO(problem.to_string());
+        if (name.contains("pavelkova") || problems.empty() == false) continue;
+        REQUIRE(settings);
+        CHECK(SqlUsers::make(std::move(*settings), log, metrics, problems).has_value());
+        ++read;
+    }
+    CHECK(read >= 15);
+}
