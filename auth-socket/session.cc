@@ -101,7 +101,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
     if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
 
     auto context = settings_.mechanism;
-    context.certificate_user = command->client.certificate_user;
+    if (settings_.user_from_certificate) context.certificate_user = command->client.certificate_user;
     context.valid_certificate = command->client.valid_client_certificate;
     auto const now = surroundings_.now();
     Pending pending{.serial = ++serial_,
@@ -120,6 +120,12 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
     pending.request.client_pid = *client_pid_;
     if (requests_.size() >= requests_per_connection) {
         output_ += fail_line(command->id, Request{}, Outcome{});
+        return {};
+    }
+    if (settings_.requires_certificate && !command->client.valid_client_certificate) {
+        surroundings_.log.info("auth: {}(?,{}): the client showed no valid certificate",
+                               to_lower(command->mechanism), command->client.remote_ip);
+        output_ += Line("FAIL", command->id).text();
         return {};
     }
     if (command->response) {
@@ -206,15 +212,7 @@ void ClientSession::take_step(std::uint32_t id, Step step) {
             },
             true);
     } else if (auto const* trusted = std::get_if<Trusted>(&step)) {
-        pending.request.original_user = trusted->user;
-        work(
-            id,
-            [authority = authority_, trusted = *trusted](Request& request) {
-                auto outcome = authority->find_login(request, trusted.authorization);
-                if (trusted.anonymous) outcome.reply.set("anonymous", std::nullopt);
-                return outcome;
-            },
-            false);
+        trust(id, *trusted);
     } else if (auto const* proven = std::get_if<Proven>(&step)) {
         prove(id, *proven);
     } else {
@@ -242,6 +240,26 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     surroundings_.log.warning("auth: login{}: too many logins wait, this one is refused for now",
                               pending.request.log_name());
     finish(id, Outcome{});
+}
+
+// A certificate stands in for the password only where the passdb says nopassword, as Dovecot has it.
+void ClientSession::trust(std::uint32_t id, Trusted const& trusted) {
+    auto& pending = requests_.at(id);
+    pending.request.original_user = trusted.user;
+    if (trusted.anonymous) {
+        pending.request.user = trusted.user;
+        Outcome outcome;
+        outcome.verdict = Verdict::ok;
+        outcome.user = trusted.user;
+        outcome.reply.set("anonymous", std::nullopt);
+        return succeed(id, outcome, "");
+    }
+    work(
+        id,
+        [authority = authority_, trusted](Request& request) {
+            return authority->check_password(request, trusted.authorization, Secret());
+        },
+        false);
 }
 
 void ClientSession::prove(std::uint32_t id, Proven const& proven) {

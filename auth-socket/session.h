@@ -24,8 +24,10 @@ struct ClientSettings {
     std::vector<std::string> mechanisms{"PLAIN"}; // in capitals, known ones only
     std::chrono::milliseconds failure_delay{2000};
     MechanismContext mechanism;
-    bool login_role = false;         // finished logins are kept for the master socket
-    bool close_on_temporary = false; // Postfix turns every FAIL into 535: a lost connection is its 454
+    bool user_from_certificate = false; // auth_ssl_username_from_cert: EXTERNAL works
+    bool requires_certificate = false;  // auth_ssl_require_client_cert
+    bool login_role = false;            // finished logins are kept for the master socket
+    bool close_on_temporary = false;    // Postfix turns every FAIL into 535: a lost connection is its 454
 };
 
 class ClientSession final : public net::Session {
@@ -81,6 +83,7 @@ class ClientSession final : public net::Session {
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);
+    void trust(std::uint32_t id, Trusted const& trusted);
     void prove(std::uint32_t id, Proven const& proven);
     void refuse(std::uint32_t id, Refused const& refused);
     void collect();

@@ -258,8 +258,14 @@ config::Table<Settings> const& dovecot_table() {
             {"auth_policy_check_after_auth", "yes", "", nullptr, no_policy},
             {"auth_policy_report_after_auth", "yes", "", nullptr, no_policy},
             {"auth_proxy_self", "", "", nullptr, elsewhere},
-            {"auth_ssl_require_client_cert", "no", "", nullptr, elsewhere},
-            {"auth_ssl_username_from_cert", "no", "", nullptr, elsewhere},
+            {"auth_ssl_require_client_cert", "no", "Refuse clients without a valid certificate.",
+             [](S& s, string_view v) {
+                 return take(config::parse_boolean(v), s.client.requires_certificate);
+             }},
+            {"auth_ssl_username_from_cert", "no", "EXTERNAL takes the user's name from the certificate.",
+             [](S& s, string_view v) {
+                 return take(config::parse_boolean(v), s.client.user_from_certificate);
+             }},
         },
         config::NameCase::exact);
     return table;

@@ -97,11 +97,12 @@ struct House {
     Surroundings surroundings{executor, logins, penalties, log, clock, 17633, connection_ids};
     FairSlots hashing{2};
     std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
-    ClientSettings client{.mechanisms = {"PLAIN", "LOGIN", "EXTERNAL"},
-                          .failure_delay = std::chrono::milliseconds(0),
-                          .mechanism = {},
-                          .login_role = false,
-                          .close_on_temporary = false};
+    ClientSettings client = [] {
+        ClientSettings settings;
+        settings.mechanisms = {"PLAIN", "LOGIN", "EXTERNAL"};
+        settings.failure_delay = std::chrono::milliseconds(0);
+        return settings;
+    }();
 
     House() {
         users->rows["alice@example.com"] = {

@@ -264,3 +264,30 @@ TEST_CASE("only a login socket keeps finished logins, for its own client and unt
     session->receive(std::string(hello) + auth(1, hidden_ok)).value();
     CHECK(house.logins.size() == 0);
 }
+
+TEST_CASE("EXTERNAL lets in whom a certificate names and the passdb has without a password") {
+    House house;
+    auto const external =
+        "AUTH\t1\tEXTERNAL\tservice=imap\tvalid-client-cert\tcert_username=alice@example.com\tresp=\n";
+    auto const answer = [&] {
+        return after_handshake(
+            postern::test::replay(*house.session(), "VERSION\t1\t2\nCPID\t1\n" + std::string(external)));
+    };
+    house.client.user_from_certificate = true;
+    CHECK(answer() == "FAIL\t1\tuser=alice@example.com\n");
+    house.users->rows["alice@example.com"] = {fields({{"password", std::nullopt}, {"nopassword", "Y"}})};
+    CHECK(answer() == "OK\t1\tuser=alice@example.com\n");
+    house.client.user_from_certificate = false;
+    CHECK(answer() == "FAIL\t1\n");
+    house.client.requires_certificate = true;
+    CHECK(after_handshake(postern::test::replay(*house.session(), std::string(hello) + auth(1, hidden_ok))) ==
+          "FAIL\t1\n");
+}
+
+TEST_CASE("ANONYMOUS is its configured user and says so") {
+    House house;
+    house.client.mechanisms = {"ANONYMOUS"};
+    CHECK(after_handshake(postern::test::replay(
+              *house.session(), std::string(hello) + "AUTH\t1\tANONYMOUS\tservice=x\tresp=eA==\n")) ==
+          "OK\t1\tuser=anonymous\tanonymous\n");
+}
