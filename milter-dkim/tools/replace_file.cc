@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <vector>
 
 namespace postern::milter_dkim::tools {
 
@@ -49,6 +49,21 @@ Result<> sync_directory(std::string const& directory) {
 }
 
 } // namespace
+
+Result<std::string> read_text(std::string const& path) {
+    constexpr std::size_t largest = std::size_t{64} << 20;
+    net::Descriptor const fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return system_error(path, errno, ErrorKind::permanent);
+    std::string text;
+    std::array<char, 65536> buffer;
+    for (;;) {
+        auto const size = ::read(fd.get(), buffer.data(), buffer.size());
+        if (size < 0) return system_error(path, errno, ErrorKind::permanent);
+        if (size == 0) return text;
+        text.append(buffer.data(), static_cast<std::size_t>(size));
+        if (text.size() > largest) return permanent(path + " has over 64 MiB");
+    }
+}
 
 Result<FileAccess> access_of(std::string const& path) {
     struct stat found{};

@@ -22,6 +22,9 @@ struct FileAccess {
 // stands.
 Result<> replace_file(std::string const& path, std::string_view contents, FileAccess const& access = {});
 
+// The whole file, at most 64 MiB: a KeyTable may have a million rows.
+Result<std::string> read_text(std::string const& path);
+
 Result<FileAccess> access_of(std::string const& path);
 
 } // namespace postern::milter_dkim::tools
