@@ -16,10 +16,18 @@ namespace postern::dns {
 
 namespace {
 
-// A stub that only forwards, and never keeps a forwarder away for long because some names behind it are slow.
+// A stub that only forwards. Its nameserver answers some names at once and others after seconds, so neither
+// may a late name count against the nameserver, nor its fast answers shorten the wait for a late one: by
+// itself libunbound asks again after a fifth of a second, throws the late answers away, and gives up.
 constexpr std::pair<char const*, char const*> stub_options[] = {
-    {"do-not-query-localhost:", "no"}, {"outgoing-range:", "512"}, {"num-queries-per-thread:", "512"},
-    {"outgoing-num-tcp:", "32"},       {"infra-host-ttl:", "1"},   {"minimal-responses:", "yes"},
+    {"do-not-query-localhost:", "no"},
+    {"outgoing-range:", "512"},
+    {"num-queries-per-thread:", "512"},
+    {"outgoing-num-tcp:", "32"},
+    {"infra-host-ttl:", "1"},
+    {"infra-cache-min-rtt:", "2000"},
+    {"unknown-server-time-limit:", "2000"},
+    {"minimal-responses:", "yes"},
     {"msg-cache-size:", "1m"}, // our own cache stands in front
     {"rrset-cache-size:", "2m"},
 };

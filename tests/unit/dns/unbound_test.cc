@@ -114,6 +114,15 @@ TEST_CASE("a silent server costs the caller its deadline and no more, and the na
     CHECK(bench.ask("a.example", RecordType::a)->found());
 }
 
+TEST_CASE("a server that needs a second is waited for and asked once, however fast it was before") {
+    Bench bench("a.example A 192.0.2.1\nb.example A 192.0.2.1\nlate.example A 192.0.2.1");
+    CHECK(bench.ask("a.example", RecordType::a)->found());
+    CHECK(bench.ask("b.example", RecordType::a)->found());
+    bench.server.set_manner("late.example", DnsServer::Manner::late);
+    CHECK(bench.ask("late.example", RecordType::a)->found());
+    CHECK(bench.times_asked("udp late.example A") == 1);
+}
+
 TEST_CASE("a truncated answer is fetched over TCP") {
     Bench bench("a.example TXT over TCP");
     bench.server.set_manner("a.example", DnsServer::Manner::truncated);

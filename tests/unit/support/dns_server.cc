@@ -224,6 +224,7 @@ std::string DnsServer::reply_to(std::string_view bytes, bool tcp) {
     std::lock_guard const lock(mutex_);
     questions_.push_back((tcp ? "tcp " : "udp ") + query.name + " " + std::string(to_string(query.type)));
     auto const manner = manners_.contains(query.name) ? manners_[query.name] : Manner::normal;
+    if (manner == Manner::late) std::this_thread::sleep_for(std::chrono::seconds(1));
     if (manner == Manner::silent) return {};
     if (manner == Manner::garbage) return std::string(bytes.substr(0, 2)) + "\x81\x80 this is not DNS";
     if (manner == Manner::refused) return message(bytes, query.question, 5, 0, 0, {});

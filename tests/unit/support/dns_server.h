@@ -19,6 +19,7 @@ class DnsServer {
         silent,    // never answers
         garbage,   // answers octets that are no DNS message
         truncated, // UDP answers say "ask over TCP"
+        late,      // answers after a second
         refused,
     };
 

@@ -1,0 +1,272 @@
+"""policyd-spf: the openspf suites through the policy protocol, and a real Postfix with spawn(8) and with the socket."""
+
+import gzip
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+from harness import Daemon, Postfix, SystemTest, Talk, program, swaks, wait_until
+from spf_dns import SpfDns, txt
+
+SUITES = Path("/usr/share/doc/python3-spf")
+DEFAULT_EXPLANATION = "SPF fail - not authorized"
+# Nothing skipped, nothing rejected for its own sake: the result is the first word of the header field.
+RESULTS = "skip_addresses = 255.255.255.255\nHELO_reject = {helo}\nMail_From_reject = False\n"
+REFUSALS = ("skip_addresses = 255.255.255.255\nHELO_reject = {helo}\nMail_From_reject = Fail\n"
+            "Reason_Message = {{spf}}\n")
+
+
+class Spawned:
+    """policyd-spf on standard input and output, as spawn(8) starts it."""
+
+    def __init__(self, box, configuration, dns, name="spawned.conf"):
+        path = box.write(name, f"{configuration}\nNameservers = {dns.server}\n")
+        self._process = subprocess.Popen([program("policyd-spf"), path], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         env={**os.environ, "JOURNAL_STREAM": "0:0"})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        errors = self._process.stderr.read().decode()
+        code = self._process.wait(30)
+        self._process.stdout.close()
+        self._process.stderr.close()
+        if code != 0 or "Sanitizer" in errors:
+            raise AssertionError(f"policyd-spf ended with {code}: {errors}")
+
+    def ask(self, **attributes):
+        return self.ask_lines("".join(f"{name}={value}\n" for name, value in attributes.items()))
+
+    def ask_lines(self, lines):
+        self._process.stdin.write(lines.encode("utf-8", "surrogateescape") + b"\n")
+        self._process.stdin.flush()
+        reply = self._process.stdout.readline() + self._process.stdout.readline()
+        if not reply.startswith(b"action=") or not reply.endswith(b"\n\n"):
+            raise AssertionError(f"no answer but {reply!r}")
+        return reply[len(b"action="):-2].decode()
+
+
+def octets(text):
+    return text.encode("latin-1")
+
+
+def zone_of(data):
+    """A suite's zone: SPF records stand for TXT too where there are none, TIMEOUT is a server's failure."""
+    records = {}
+    for name, rows in data.items():
+        out, spf, has_txt = [], [], False
+        for row in rows:
+            if row == "TIMEOUT":
+                out.append(("FAIL", None))
+                continue
+            ((kind, value),) = row.items()
+            has_txt = has_txt or kind == "TXT"
+            if value == "NONE":
+                continue
+            if value == "TIMEOUT":
+                out.append(("FAIL", kind))
+            elif kind in ("TXT", "SPF"):
+                strings = [octets(piece) for piece in ([value] if isinstance(value, str) else value)]
+                (spf if kind == "SPF" else out).append((kind, strings))
+            else:
+                out.append((kind, tuple(value) if kind == "MX" else value))
+        out += spf + [("TXT", strings) for _, strings in spf if not has_txt]
+        records[name.lower()] = out
+    return records
+
+
+def scenarios(suite):
+    """The scenarios of one file, or None: the files or the YAML module are not there."""
+    try:
+        import yaml
+        with gzip.open(SUITES / suite) as file:
+            return list(yaml.safe_load_all(file))
+    except (ImportError, FileNotFoundError) as missing:
+        raise unittest.SkipTest(f"SKIPPED: the suite {suite} needs python3-spf and python3-yaml: {missing}")
+
+
+class SuiteTest(SystemTest):
+    def cases(self, suite):
+        for number, scenario in enumerate(scenarios(suite)):
+            with SpfDns(zone_of(scenario["zonedata"])) as dns:
+                for test, case in scenario["tests"].items():
+                    yield f"{number}/{test}", case, dns
+
+    def play(self, suite, expected_cases):
+        wrong, explained = [], 0
+        cases = list(self.cases_played(suite))
+        for name, case, result, explanation in cases:
+            wanted = case["result"] if isinstance(case["result"], list) else [case["result"]]
+            if result not in wanted:
+                wrong.append(f"{name}: {result}, not {wanted}")
+            if "explanation" in case and result == "fail":
+                explained += 1
+                text = {"DEFAULT": DEFAULT_EXPLANATION}.get(case["explanation"], case["explanation"])
+                if explanation.lower() != text.lower():
+                    wrong.append(f"{name}: explained {explanation!r}, not {text!r}")
+        self.assertEqual(wrong, [])
+        self.assertEqual(len(cases), expected_cases)
+        print(f"        {suite}: {len(cases)} results, {explained} explanations")
+
+    def cases_played(self, suite):
+        for name, case, dns in self.cases(suite):
+            sender, helo = case["mailfrom"] or "", case["helo"]
+            policy = "No_Check" if sender else "False"
+            request = {"client_address": str(case["host"]), "helo_name": helo, "sender": sender,
+                       "recipient": "user@postern.example", "instance": "1"}
+            with Spawned(self.box, RESULTS.format(helo=policy), dns) as spawned:
+                answer = spawned.ask(**request)
+            self.assertRegex(answer, r"^prepend Received-SPF: [A-Z]", name)
+            result, explanation = answer.split()[2].lower(), None
+            if "explanation" in case and result == "fail":
+                policy = "No_Check" if sender else "Fail"
+                with Spawned(self.box, REFUSALS.format(helo=policy), dns) as spawned:
+                    explanation = spawned.ask(**request).removeprefix("550 5.7.23 ")
+            yield name, case, result, explanation
+
+    def test_all_203_cases_of_rfc_7208(self):
+        self.play("rfc7208-tests.yml.gz", 203)
+
+    def test_all_191_cases_of_rfc_4408(self):
+        self.play("rfc4408-tests.yml.gz", 191)
+
+
+# The outside world is 127.0.0.2 here: only 127.0.0.1 is local.
+LOCAL = "skip_addresses = 127.0.0.1,::1\n"
+ZONE = {
+    "partner.example": [txt("v=spf1 ip4:127.0.0.2 -all")],
+    "mail.partner.example": [txt("v=spf1 ip4:127.0.0.2 -all"), ("A", "127.0.0.2")],
+    "forged.example": [txt("v=spf1 -all exp=why.forged.example")],
+    "why.forged.example": [txt("%{i} may not send for %{d}")],
+    "down.example": [("FAIL", None)],
+}
+
+
+class PostfixTest(SystemTest):
+    RESTRICTIONS = "permit_mynetworks, reject_unauth_destination, check_policy_service {}"
+
+    def postfix(self, service, master=""):
+        return Postfix(self.box, main={
+            "mynetworks": "127.0.0.1/32", "relay_domains": "postern.example", "relay_recipient_maps": "",
+            "relay_transport": "discard", "smtpd_recipient_restrictions": self.RESTRICTIONS.format(service),
+            "smtpd_policy_service_default_action": "451 4.3.5 policy service trouble"}, master=master)
+
+    def play(self, postfix):
+        """The same mail whichever way the daemon is reached."""
+        def send(sender):
+            return swaks(postfix.smtp_port, "--helo", "mail.partner.example", sender=sender,
+                         to="ann@postern.example,bob@postern.example", local="127.0.0.2", data=self.message())
+
+        passed = send("user@partner.example")
+        self.assertEqual([passed.reply_to("RCPT")[0], passed.reply_to("RCPT", 1)[0]], [250, 250], passed)
+        refused = send("user@forged.example")
+        code, text = refused.reply_to("RCPT")
+        self.assertEqual(code, 550, refused)
+        self.assertIn("5.7.23 <ann@postern.example>: Recipient address rejected: Message rejected due to: "
+                      "127.0.0.2 may not send for forged.example. Please see http://www.openspf.net/Why?s=mfrom;"
+                      "id=user@forged.example;ip=127.0.0.2;r=postern.example", text)
+        deferred = send("user@down.example")
+        code, text = deferred.reply_to("RCPT")
+        self.assertEqual(code, 450, deferred)
+        self.assertIn("4.7.24 <ann@postern.example>: Recipient address rejected: Message deferred due to: "
+                      "SPF Temporary Error: DNS ", text)
+
+    @staticmethod
+    def message():
+        return "From: user@partner.example\nTo: ann@postern.example\nSubject: test\n\nHello.\n"
+
+    def test_under_spawn(self):
+        with SpfDns(ZONE) as dns:
+            conf = self.box.write("policyd-spf.conf", f"{LOCAL}TempError_Defer = True\nNameservers = {dns.server}\n")
+            master = f"policy unix - n n - 0 spawn\n  user=nobody argv={program('policyd-spf')} {conf}\n"
+            with self.postfix("unix:private/policy", master) as postfix:
+                self.play(postfix)
+
+    def test_on_its_socket(self):
+        with SpfDns(ZONE) as dns:
+            conf = self.box.write("policyd-spf.conf",
+                                  f"{LOCAL}TempError_Defer = True\nNameservers = {dns.server}\nUser = nobody\n")
+            postfix = self.postfix("unix:private/policy")
+            address = f"unix:{postfix.private('policy')} mode=0660 owner=postfix group=postfix"
+            with Daemon(self.box, "policyd-spf", ["--listen", address, conf]) as daemon, postfix:
+                self.play(postfix)
+                wait_until(lambda: ": 550 5.7.23 Message rejected due to: 127.0.0.2 may not send" in daemon.log())
+                self.assertIn(": prepend Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=127.0.0.2; "
+                              "helo=mail.partner.example; envelope-from=user@partner.example; "
+                              "receiver=postern.example ", daemon.log())
+
+
+class DaemonTest(SystemTest):
+    def daemon(self, dns, configuration="", **options):
+        self.conf = self.box.write("policyd-spf.conf", f"{LOCAL}Nameservers = {dns.server}\nUser = nobody\n{configuration}\n")
+        self.socket = self.box.path("policy")
+        return Daemon(self.box, "policyd-spf", ["--listen", f"unix:{self.socket} mode=0666", self.conf], **options)
+
+    @staticmethod
+    def request(client, sender, helo="h.example", instance="1"):
+        return (f"client_address={client}\nhelo_name={helo}\nsender={sender}\nrecipient=a@postern.example\n"
+                f"instance={instance}\n\n").encode()
+
+    def test_garbage_and_vanishing_clients_leave_the_next_one_served(self):
+        with SpfDns(ZONE) as dns, self.daemon(dns) as daemon:
+            for broken in (b"", b"\0\xff\n", b"x" * 100000, self.request("127.0.0.2", "u@partner.example")[:-1]):
+                with Talk(str(self.socket)) as talk:
+                    try:
+                        talk.send(broken)
+                    except OSError:
+                        pass  # it closes as soon as the line is too long
+            with Talk(str(self.socket)) as talk:
+                talk.send(self.request("127.0.0.2", "u@partner.example"))
+                self.assertIn(b"Received-SPF: Pass (mailfrom)", talk.until(b"\n\n"))
+            wait_until(lambda: "closed: a line has more than 16384 octets" in daemon.log())
+
+    def test_a_reload_is_taken_by_the_next_connection_and_a_bad_one_by_none(self):
+        with SpfDns(ZONE) as dns, self.daemon(dns) as daemon:
+            def answer():
+                with Talk(str(self.socket)) as talk:
+                    talk.send(self.request("127.0.0.2", "u@partner.example"))
+                    return talk.until(b"\n\n")
+            self.assertIn(b"prepend Received-SPF", answer())
+            good = Path(self.conf).read_text()
+            Path(self.conf).write_text(good + "Header_Type = None\n")
+            daemon.reload()
+            wait_until(lambda: answer() == b"action=dunno\n\n")
+            Path(self.conf).write_text(good + "Header_Type = Nonsense\n")
+            daemon.reload()
+            wait_until(lambda: "reload failed, the old configuration stays" in daemon.log())
+            self.assertIn(f"{self.conf}:5: Header_Type: \"Nonsense\" is none of SPF, AR, None", daemon.log())
+            self.assertEqual(answer(), b"action=dunno\n\n")
+
+    def test_slow_dns_of_some_domains_does_not_hurt_the_others(self):
+        records = {**ZONE, **{f"slow{i}.example": [("SILENT", None)] for i in range(50)}}
+        records.update({f"good{i}.example": [txt("v=spf1 ip4:127.0.0.2 -all")] for i in range(40)})
+        with SpfDns(records) as dns, self.daemon(dns, "HELO_reject = No_Check\nLookup_Time = 20"):
+            attackers = [self.enterContext(Talk(str(self.socket), timeout=60)) for _ in range(50)]
+            for number, attacker in enumerate(attackers):
+                attacker.send(self.request("127.0.0.2", f"u@slow{number}.example"))
+            wait_until(lambda: sum(name.startswith("slow") for name, _ in dns.questions) >= 50)
+            with Talk(str(self.socket), timeout=10) as talk:  # a limit: the attackers wait for 20 s
+                for number in range(40):
+                    talk.send(self.request("127.0.0.2", f"u@good{number}.example", instance=str(number)))
+                    self.assertIn(b"Received-SPF: Pass (mailfrom)", talk.until(b"\n\n"))
+            for attacker in attackers:
+                self.assertIn(b"Received-SPF: Temperror (mailfrom)", attacker.until(b"\n\n"))
+
+    def test_explain_and_check_record_print_the_evaluation(self):
+        with SpfDns(ZONE) as dns:
+            conf = self.box.write("own.conf", f"Nameservers = {dns.server}\n")
+            told = self.box.run([program("policyd-spf"), "--explain", "127.0.0.2", "mail.partner.example",
+                                 "u@partner.example", conf])
+            self.assertIn("result: pass (sender SPF authorized)", told.stdout)
+            told = self.box.run([program("policyd-spf"), "--check-record", "partner.example", conf])
+            self.assertIn("lookups: 0 of 10", told.stdout)
+            told = self.box.run([program("policyd-spf"), "--check-record", "no.example", conf], check=False)
+            self.assertEqual(told.returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
