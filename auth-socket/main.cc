@@ -54,8 +54,9 @@ int main(int argc, char** argv) {
         {.syslog = own.syslog, .identity = own.syslog_name, .facility = "mail", .debug = false});
     FairSlots hashing(own.hash_workers != 0 ? own.hash_workers
                                             : std::max(1U, std::thread::hardware_concurrency()));
+    Helper helper;
     auto const load = [&](std::vector<config::Problem>& found) {
-        return load_configuration(dovecot_conf, own, hashing, *log, metrics, found);
+        return load_configuration(dovecot_conf, own, helper, hashing, *log, metrics, found);
     };
     auto configuration = load(problems);
     auto const wrong = config::has_errors(problems);
@@ -71,6 +72,6 @@ int main(int argc, char** argv) {
                    : !settings.service_user.empty() ? settings.service_user
                                                     : settings.internal_user;
     process.metrics_listen = own.metrics_listen;
-    AuthService service(std::move(configuration), own, load, *log, metrics);
+    AuthService service(std::move(configuration), own, load, helper, *log, metrics);
     return daemon::run(service, process, *log, metrics);
 }

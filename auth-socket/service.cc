@@ -3,6 +3,8 @@
 
 #include "auth-socket/users/loader.h"
 
+#include <algorithm>
+
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,21 +23,22 @@ PenaltySettings penalty_settings(OwnSettings const& own) {
 
 } // namespace
 
-Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own, FairSlots& hashing,
-                                 Log& log, Metrics& metrics, std::vector<config::Problem>& problems) {
+Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own,
+                                 Helper const& helper, FairSlots& hashing, Log& log, Metrics& metrics,
+                                 std::vector<config::Problem>& problems) {
     auto read = config::read_blocks(dovecot_conf);
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());
     Configuration configuration;
     if (config::has_errors(problems)) return configuration;
     configuration.settings = understand_dovecot(read.root, own, problems);
     if (!config::has_errors(problems))
-        configuration.users = load_users(configuration.settings, hashing, log, metrics, problems);
+        configuration.users = load_users(configuration.settings, helper, hashing, log, metrics, problems);
     return configuration;
 }
 
-AuthService::AuthService(Configuration configuration, OwnSettings own, Loader loader, Log& log,
-                         Metrics& metrics)
-    : own_(std::move(own)), loader_(std::move(loader)), log_(log), metrics_(metrics),
+AuthService::AuthService(Configuration configuration, OwnSettings own, Loader loader, Helper& helper,
+                         Log& log, Metrics& metrics)
+    : own_(std::move(own)), loader_(std::move(loader)), helper_(helper), log_(log), metrics_(metrics),
       configuration_(std::make_shared<Configuration const>(std::move(configuration))),
       now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
       workers_({.threads = configuration_->settings.workers}, metrics),
@@ -48,6 +51,13 @@ std::shared_ptr<Configuration const> AuthService::current() const {
 }
 
 Result<> AuthService::open(daemon::Opening& opening) {
+    auto const& passdbs = current()->settings.passdbs;
+    auto const needs_root = [](DatabaseBlock const& block) {
+        return block.driver == "pam" || block.driver == "shadow";
+    };
+    if (std::ranges::any_of(passdbs, needs_root))
+        if (auto started = helper_.start(); !started) return started;
+
     for (auto const& settings : current()->settings.listeners) {
         auto listener = opening.listen(settings.address, to_string(settings.role));
         if (!listener) return std::unexpected(std::move(listener.error()).within(settings.place.to_string()));

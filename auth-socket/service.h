@@ -1,6 +1,7 @@
 // The daemon: its listeners, its workers, and the users as the configuration has them now.
 #pragma once
 
+#include "auth-socket/helper/helper.h"
 #include "auth-socket/master_session.h"
 #include "auth-socket/session.h"
 #include "auth-socket/settings.h"
@@ -22,14 +23,16 @@ struct Configuration {
 };
 
 // Reads both files. Problems are added.
-Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own, FairSlots& hashing,
-                                 Log& log, Metrics& metrics, std::vector<config::Problem>& problems);
+Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own,
+                                 Helper const& helper, FairSlots& hashing, Log& log, Metrics& metrics,
+                                 std::vector<config::Problem>& problems);
 
 class AuthService final : public daemon::Service {
   public:
     using Loader = std::function<Configuration(std::vector<config::Problem>&)>;
 
-    AuthService(Configuration configuration, OwnSettings own, Loader loader, Log& log, Metrics& metrics);
+    AuthService(Configuration configuration, OwnSettings own, Loader loader, Helper& helper, Log& log,
+                Metrics& metrics);
 
     Result<> open(daemon::Opening& opening) override;
     Result<> start() override;
@@ -47,6 +50,7 @@ class AuthService final : public daemon::Service {
 
     OwnSettings const own_;
     Loader const loader_;
+    Helper& helper_;
     Log& log_;
     Metrics& metrics_;
     mutable std::mutex configuration_mutex_; // guards configuration_

@@ -137,11 +137,14 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
                                   Question const& question) const {
     if (question.password != nullptr) {
         if (auto const checked = passdb.database->check(request, *question.password)) {
-            if (!*checked) {
-                log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), checked->error().text);
-                return Verdict::temporary;
-            }
-            return **checked;
+            auto const verdict = *checked ? (*checked)->verdict : Verdict::temporary;
+            auto const& text = *checked ? (*checked)->text : checked->error().text;
+            if (verdict == Verdict::temporary)
+                log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), text);
+            else if (verdict != Verdict::ok)
+                say(passdb, request, text);
+            outcome.user = request.user;
+            return verdict;
         }
     }
     auto const rows = passdb.database->lookup(request);

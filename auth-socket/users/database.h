@@ -38,6 +38,12 @@ struct DatabaseBlock {
     std::string default_scheme, query, iterate_query;
 };
 
+// What a database said that checks passwords by itself.
+struct Checked {
+    Verdict verdict = Verdict::temporary;
+    std::string text; // for the log
+};
+
 // Thread-safe, as all databases.
 class Passdb {
   public:
@@ -47,7 +53,7 @@ class Passdb {
     // left out, but for the password, which then has no value. Temporary error: could not be found out.
     virtual Result<std::vector<Fields>> lookup(Request const& request) const = 0;
     // PAM and the like tell nothing; they only say yes or no. Absent: this database is not of that kind.
-    virtual std::optional<Result<Verdict>> check(Request const&, Secret const&) const { return std::nullopt; }
+    virtual std::optional<Result<Checked>> check(Request const&, Secret const&) const { return std::nullopt; }
 };
 
 class Userdb {

@@ -3,6 +3,7 @@
 
 #include "auth-socket/users/files.h"
 #include "auth-socket/users/sql.h"
+#include "auth-socket/users/system.h"
 #include "common/base/text.h"
 
 #include <map>
@@ -15,14 +16,18 @@ using config::Problem;
 
 class Loader {
   public:
-    Loader(Log& log, Metrics& metrics, std::vector<Problem>& problems)
-        : log_(log), metrics_(metrics), problems_(problems) {}
+    Loader(Helper const& helper, Log& log, Metrics& metrics, std::vector<Problem>& problems)
+        : helper_(helper), log_(log), metrics_(metrics), problems_(problems) {}
 
     std::shared_ptr<Passdb const> passdb(DatabaseBlock const& block) {
         if (block.driver == "sql") return sql(block);
         if (block.driver == "static") return made(StaticUsers::make(block.args), block);
         if (block.driver == "passwd-file") return made(PasswdFile::make(block.args), block);
-        return unknown(block, "passdb", "sql, static, passwd-file"), nullptr;
+        if (block.driver == "pam")
+            return made(SystemPasswords::make(HelperKind::pam, block.args, helper_), block);
+        if (block.driver == "shadow")
+            return made(SystemPasswords::make(HelperKind::shadow, block.args, helper_), block);
+        return unknown(block, "passdb", "sql, static, passwd-file, pam, shadow"), nullptr;
     }
 
     std::shared_ptr<Userdb const> userdb(DatabaseBlock const& block) {
@@ -64,6 +69,7 @@ class Loader {
         return users;
     }
 
+    Helper const& helper_;
     Log& log_;
     Metrics& metrics_;
     std::vector<Problem>& problems_;
@@ -72,10 +78,11 @@ class Loader {
 
 } // namespace
 
-std::shared_ptr<Authenticator const> load_users(Settings const& settings, FairSlots& hashing, Log& log,
-                                                Metrics& metrics, std::vector<Problem>& problems) {
+std::shared_ptr<Authenticator const> load_users(Settings const& settings, Helper const& helper,
+                                                FairSlots& hashing, Log& log, Metrics& metrics,
+                                                std::vector<Problem>& problems) {
     std::vector<Problem> found;
-    Loader loader(log, metrics, found);
+    Loader loader(helper, log, metrics, found);
     std::vector<ConfiguredPassdb> passdbs;
     std::vector<ConfiguredUserdb> userdbs;
     for (auto const& block : settings.passdbs) passdbs.push_back({block, loader.passdb(block)});

@@ -1,6 +1,7 @@
 // Makes the databases that a configuration names.
 #pragma once
 
+#include "auth-socket/helper/helper.h"
 #include "auth-socket/settings.h"
 #include "common/base/log.h"
 #include "common/base/metrics.h"
@@ -11,7 +12,8 @@
 namespace postern::auth_socket {
 
 // Reads the files that the blocks name. Null when there is an error among the problems it adds.
-std::shared_ptr<Authenticator const> load_users(Settings const& settings, FairSlots& hashing, Log& log,
-                                                Metrics& metrics, std::vector<config::Problem>& problems);
+std::shared_ptr<Authenticator const> load_users(Settings const& settings, Helper const& helper,
+                                                FairSlots& hashing, Log& log, Metrics& metrics,
+                                                std::vector<config::Problem>& problems);
 
 } // namespace postern::auth_socket
