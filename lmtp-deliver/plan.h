@@ -47,7 +47,6 @@ struct Plan {
     Fsync fsync = Fsync::optimized;
     QuotaPlan quota; // for folder; a fall-back to INBOX uses inbox_quota
     QuotaPlan inbox_quota;
-    bool check_at_rcpt = false; // lmtp_rcpt_check_quota
 };
 
 } // namespace postern::lmtp_deliver

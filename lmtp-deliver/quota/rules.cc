@@ -2,7 +2,6 @@
 #include "lmtp-deliver/quota/rules.h"
 
 #include "common/base/text.h"
-#include "common/config/settings.h"
 
 #include <fmt/format.h>
 
@@ -174,8 +173,6 @@ Result<QuotaPlan> quota_for(PluginSettings const& settings, std::string_view mai
     if (!grace) return std::unexpected(Error(grace.error()).within("quota_grace"));
     plan.grace = *grace;
     if (auto const text = value("quota_exceeded_message"); !text.empty()) plan.exceeded = text;
-    auto const tempfail = value("quota_full_tempfail");
-    plan.full_is_temporary = !tempfail.empty() && config::parse_boolean(tempfail).value_or(true);
     return plan;
 }
 

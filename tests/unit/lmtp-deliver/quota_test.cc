@@ -195,9 +195,8 @@ TEST_CASE("without grace a mailbox is filled to the octet") {
 }
 
 TEST_CASE("messages are counted, and words and kind of the refusal are settings") {
-    Mailbox box(plan_of({{"quota_rule", "*:messages=1"},
-                         {"quota_exceeded_message", "Full."},
-                         {"quota_full_tempfail", "yes"}}));
+    Mailbox box(plan_of({{"quota_rule", "*:messages=1"}, {"quota_exceeded_message", "Full."}}));
+    box.plan.inbox_quota.full_is_temporary = true;
     CHECK(box.deposit(5).kind == Outcome::Kind::saved);
     CHECK(box.file() == "1C\n0 0\n5 1\n");
     auto const refused = box.deposit(5);
