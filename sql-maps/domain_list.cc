@@ -50,8 +50,9 @@ Result<> DomainList::add(std::string_view text, bool negated, int depth) {
 
 Result<bool> DomainList::admits(std::string_view key, TableLookup const& lookup) const {
     if (!given_) return true;
-    auto const domain = halve_at_last(key, '@').after.value_or("");
-    if (domain.empty()) return false;
+    auto const [local, after] = halve_at_last(key, '@');
+    if (!after || local.empty()) return false;
+    auto const domain = *after;
     for (auto const& pattern : patterns_) {
         bool matches = false;
         if (pattern.is_table) {

@@ -25,7 +25,7 @@ class DomainList {
     bool asks_tables() const {
         return std::ranges::any_of(patterns_, [](Pattern const& p) { return p.is_table; });
     }
-    // True when the list is empty or has the key's domain; a key without '@' or domain is in no list.
+    // True when the list is empty or has the key's domain. "user" and "@domain" are in no list.
     Result<bool> admits(std::string_view key, TableLookup const& lookup) const;
 
   private:

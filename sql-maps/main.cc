@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <span>
 
 using namespace postern;
 using namespace postern::sql_maps;
@@ -38,8 +39,8 @@ daemon::Process process_of(Settings const& settings) {
 } // namespace
 
 int main(int argc, char** argv) {
-    auto const line = daemon::CommandLine::parse(
-        {const_cast<char const* const*>(argv), static_cast<std::size_t>(argc)}, options);
+    auto const line =
+        daemon::CommandLine::parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1), options);
     if (auto const code = daemon::answer_standard_options(program, line, options)) return *code;
     if (line->has("print-defaults")) {
         fmt::print("{}", settings_defaults());

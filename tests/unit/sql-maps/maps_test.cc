@@ -97,6 +97,7 @@ TEST_CASE("A domain list decides which keys are asked") {
     CHECK(world.ask(table, "a@no.example") == "-");
     CHECK(world.ask(table, "a@listed.example") == "hit");
     CHECK(world.ask(table, "example.com") == "-");
+    CHECK(world.ask(table, "@example.com") == "-");
     CHECK(world.ask(table, "a@") == "-");
     auto const down = world.table("query = SELECT 'hit'\ndomain = down:", "down.cf");
     CHECK(world.ask(down, "a@x") == "domain: down:: stock away");

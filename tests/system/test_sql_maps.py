@@ -1,0 +1,346 @@
+"""sql-maps against Postfix's own drivers on real PostgreSQL, MariaDB and SQLite: the same keys, the same answers."""
+
+import os
+import random
+import re
+import time
+
+from harness import Daemon, MariaDb, Postfix, Postgres, Sqlite, SystemTest, Talk, wait_until
+
+SCHEMA = """
+CREATE TABLE multi (k VARCHAR(600), a VARCHAR(600), b VARCHAR(255), n INTEGER);
+INSERT INTO multi VALUES ('k@example.com', 'one@d1', 'two@d2', 1), ('k@example.com', 'three', NULL, 2),
+  ('k2@example.com', 'one@d1', '', 3), ('null@example.com', NULL, NULL, 4), ('empty@example.com', '', '', 5),
+  ('@example.com', 'catch@x', NULL, 6), ('alice', 'barealice@x', NULL, 7), ('alice@example.com', 'a1@x', NULL, 8),
+  ('o''brien@example.com', 'ob@x', NULL, 9), ('single@com', 'label@x', NULL, 10), ('a@b@example.com', 'ab@x', NULL, 11),
+  ('percent%@example.com', 'p@x', NULL, 12), ('under_score@example.com', 'us@x', NULL, 13), ('number@example.com', '5', '6', 14),
+  ('limit@limit.example', 'one', NULL, 15), ('limit@limit.example', 'two', NULL, 16);
+"""
+
+# Queries that every driver understands.
+QUERIES = {
+    "plain": "query = SELECT a FROM multi WHERE k='%s'",
+    "columns": "query = SELECT a, b FROM multi WHERE k='%s' ORDER BY n",
+    "parts": "query = SELECT a FROM multi WHERE k='%u@%d' ORDER BY n",
+    "user": "query = SELECT a FROM multi WHERE k='%u' OR k='%U@example.com' ORDER BY n",
+    "like": "query = SELECT k FROM multi WHERE k LIKE '%%%u%%' AND '%d'='example.com' ORDER BY n",
+    "labels": "query = SELECT a FROM multi WHERE k='%u@%2.%1' ORDER BY n",
+    "number": "query = SELECT n, n+1 FROM multi WHERE k='%s' ORDER BY n",
+    "lower": "query = SELECT a FROM multi WHERE lower(k)=lower('%s') ORDER BY n",
+    "coalesce": "query = SELECT COALESCE((SELECT a FROM multi WHERE k='%s' ORDER BY n LIMIT 1), 'nobody-%u')",
+    "echo": "query = SELECT '%s', '%u', '[%d]'",
+    "legacy": "table = multi\nselect_field = a\nwhere_field = k\nadditional_conditions = AND n < 100 ORDER BY n",
+    "domains": "query = SELECT 'hit-%s-%u-%d-%1-%2'\ndomain = !bad.example.org, example.com sub.example.org, com, {list}",
+    "format": "query = SELECT a, b FROM multi WHERE k='%s' ORDER BY n\nresult_format = smtp:[%d]-%u-%S-%U-%D-%%",
+    "constant": "query = SELECT a FROM multi WHERE k='%s' ORDER BY n\nresult_format = OK",
+    "table": "query = SELECT a FROM multi WHERE k='%s' ORDER BY n\ndomain = {static}",
+}
+JOINED = {
+    "pgsql": {"concat": "query = SELECT concat('%u', '@', '%d'), '%s' || '!' WHERE '%u' IS NOT NULL",
+              "dollar": "query = SELECT a FROM multi WHERE k=$$%s$$ ORDER BY n",
+              "cast": "query = SELECT a FROM multi WHERE k='%s'::varchar AND n=ANY(ARRAY[1,2,8]) ORDER BY n;"},
+    "mysql": {"concat": "query = SELECT CONCAT('%u', '@', '%d'), '%u' '!'",
+              "double": "query = SELECT a FROM multi WHERE k=\"%s\" ORDER BY n",
+              "escape": "query = SELECT a FROM multi WHERE k LIKE 'under\\_%d' OR k='it\\'s%s' OR k='%s' ORDER BY n",
+              "types": "query = SELECT n*1.5, n/3, CAST('2024-02-29' AS DATE), 1.1e0, k='%s' FROM multi WHERE k='%s' ORDER BY n",
+              "procedure": "query = CALL lookup('%s')"},
+    "sqlite": {"concat": "query = SELECT '%u' || '@' || '%d'"},
+}
+# The list of keys that the reference set-up was looked at with.
+KEYS = ["alice@example.com", "ALICE@Example.com", "@example.com", "alice", "o'brien@example.com", "empty@example.com",
+        "null@example.com", "k@example.com", "K@EXAMPLE.com", "k2@example.com", "nobody@example.com", "alice@",
+        "a@b@example.com", "a'b@example.com", "a\\b@example.com", "ü@example.com", "percent%@example.com", "%s@example.com",
+        "under_score@example.com", "underXscore@example.com", "single@com", "x@", "@", "a@sub.example.org",
+        "a@bad.example.org", "a@example.org", "example.com", "com", "x' or '1'='1", "x'; DROP TABLE multi; --@example.com",
+        "a@x..com", "a@.com", "a@com.", "number@example.com", '"quoted"@example.com', "a b@example.com", "*", ".com"]
+
+
+def many_keys(count, seed):
+    """Hostile and ordinary keys, the same each time. No key begins with a blank or is empty: postmap -q - has no way."""
+    chance = random.Random(seed)
+    letters = list("abcxyzABCXYZ0123456789") + list("'\"\\%_;-#$*?`/|&()[]{}<>!~^=+,: ") + ["''", "\\'", "%s", "%%", "--", "/*",
+               "*/", "$$", "$1", "ü", "ß", "Ä", "é", "日本", "🙂", "@"]
+    domains = ["example.com", "Example.COM", "sub.example.org", "bad.example.org", "example.org", "com", "", "x..com", ".com",
+               "com.", "a.b.c.d.e.f.g.h.i.j", "münchen.example", "e'x.com", "exa mple.com"]
+    keys = []
+    while len(keys) < count:
+        local = "".join(chance.choice(letters) for _ in range(chance.choice([0, 1, 2, 3, 5, 8, 13, 40, 400])))
+        key = local if chance.random() < 0.1 else f"{local}@{chance.choice(domains)}"
+        if chance.random() < 0.15:
+            key = chance.choice(KEYS)
+        if key and not key.startswith(" "):
+            keys.append(key)
+    return keys
+
+
+class Differential(SystemTest):
+    """Everything that needs a Postfix with sql-maps beside it."""
+
+    def serve(self, database, more="", **main):
+        """self.postfix (not started) and self.daemon, for the tables of one database."""
+        self.postfix = Postfix(self.box, main={"proxymap_service_name": "sqlmaps", **main})
+        self.database = database
+        self.conf = self.box.write("sql-maps.conf", f"""
+            proxymap_listen = unix:{self.postfix.private('sqlmaps')}
+            stock_proxymap = unix:{self.postfix.private('proxymap')}
+            map_directories = {self.postfix.directory}
+            postfix_config_directory = {self.postfix.directory}
+            query_timeout = 5s
+            debug = yes
+            {more}
+            """.replace("\n            ", "\n"))
+        self.postfix.queue.joinpath("private").mkdir(exist_ok=True)
+        self.daemon = self.enterContext(Daemon(self.box, "sql-maps", ["-c", self.conf]))
+
+    def table(self, name, text, hosts=None):
+        """Writes the .cf file and gives its name as main.cf has it, TYPE:PATH."""
+        kind = self.database.driver
+        if kind == "sqlite":
+            head = f"dbpath = {self.database.path}\n"
+        else:
+            # Postfix 3.7 speaks LATIN1 to PostgreSQL whatever the file says.
+            head = (f"hosts = {hosts or f'inet:127.0.0.1:{self.database.port}'}\nuser = {self.database.user}\n"
+                    f"password = {self.database.password}\ndbname = {self.database.database}\n"
+                    + ("encoding = LATIN1\n" if kind == "pgsql" else ""))
+        text = text.format(list=self.postfix.directory / "domains", static="static:all")
+        return f"{kind}:{self.postfix.write(f'{name}.cf', head + text + chr(10))}"
+
+    def ask(self, table, keys):
+        """What postmap says to these keys: lines "key TAB value" of those that are found."""
+        done = self.postfix.command("postmap", "-q", "-", table, input="".join(f"{key}\n" for key in keys), check=False)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        self.assertNotIn("fatal", done.stderr, table)
+        return done.stdout.splitlines()
+
+    def compare(self, tables, keys):
+        """All keys for the first tables, the first 700 for the others; POSTERN_ALL_KEYS: all for all (two minutes more)."""
+        found = 0
+        for name, table in tables.items():
+            every = name in ("plain", "columns", "parts") or "POSTERN_ALL_KEYS" in os.environ
+            # The manual: Postfix doubles quotes inside $$...$$, and $$ ends it. Here it is one bound value.
+            fit = [key for key in keys[:None if every else 700] if name != "dollar" or not set(key) & set("'$")]
+            own, ours = self.ask(table, fit), self.ask(f"proxy:{table}", fit)
+            if own != ours:
+                differ = sorted(set(own) ^ set(ours))
+                self.fail(f"{name}: {len(differ)} lines differ; Postfix has {sum(d in own for d in differ)} of them: "
+                          f"{differ[:8]}")
+            found += len(own)
+        self.assertGreater(found, len(keys), "hardly any key is in a table: the test proves little")
+        return found
+
+    def differential(self, database, count=3200):
+        self.serve(database, proxy_read_maps="proxy:static:all")
+        self.postfix.write("domains", "# a file in a domain list\nexample.org\n!never.example\n")
+        self.enterContext(self.postfix)
+        if database.driver == "mysql":
+            database.execute("DELIMITER //\nCREATE PROCEDURE lookup(IN wanted VARCHAR(600) CHARACTER SET utf8mb4) "
+                             "BEGIN SELECT a, b FROM multi WHERE k=wanted ORDER BY n; END //\nDELIMITER ;\n")
+        keys = many_keys(count, database.driver)
+        # Postfix 3.7 reads LATIN1 from PostgreSQL and then refuses what is not UTF-8: all but ASCII.
+        charset = "ascii" if database.driver == "pgsql" else "utf-8"
+        fit = [key for key in keys if len(key.encode(charset, "ignore").decode(charset)) == len(key) < 400]
+        rows = random.Random(1).sample(fit, count // 3)
+        quote = (lambda s: s.replace("\\", "\\\\").replace("'", "''")) if database.driver == "mysql" else \
+            (lambda s: s.replace("'", "''"))
+        names = "SET NAMES utf8mb4;\n" if database.driver == "mysql" else ""
+        database.execute(names + "".join(f"INSERT INTO multi VALUES ('{quote(key)}', '{quote(key[:100])}', 'b@{n}', {n});\n"
+                                 for n, key in enumerate(rows, 100)))
+        tables = {name: self.table(name, text) for name, text in (QUERIES | JOINED[database.driver]).items()}
+        for key in KEYS:
+            own, ours = (self.postfix.postmap(key, kind + tables["columns"]) for kind in ("", "proxy:"))
+            self.assertEqual(ours[:2], own[:2], f"{key!r}: {own[2]} {ours[2]}")
+        found = self.compare(tables, KEYS + keys)
+        print(f"\n{database.driver}: {len(tables)} tables, up to {len(KEYS + keys)} keys each, {found} answers, no difference")
+        self.refusals()
+
+    def refusals(self):
+        """What fails fails for both; what stops at a limit stops at the same one."""
+        for name, text, key in [
+                ("syntax", "query = SELEC '%s'", "k"), ("column", "query = SELECT nosuch FROM multi WHERE k='%s'", "k"),
+                ("limit1", QUERIES["plain"] + "\nexpansion_limit = 1", "limit@limit.example"),
+                ("variable", "query = SELECT '%x'", "k"), ("notable", "query = SELECT 1 FROM nosuch WHERE k='%s'", "k")]:
+            table = self.table(name, text)
+            own, ours = self.postfix.postmap(key, table), self.postfix.postmap(key, f"proxy:{table}")
+            self.assertEqual((own[0], ours[0]), (1, 1), name)
+            self.assertIn("fatal", own[2])
+            self.assertRegex(ours[2], "query error|lookup error|temporar", name)
+        exact = self.table("limit2", QUERIES["plain"] + "\nexpansion_limit = 2")
+        self.assertEqual(self.postfix.postmap("limit@limit.example", exact)[:2], (0, "one,two"))
+        self.assertEqual(self.postfix.postmap("limit@limit.example", f"proxy:{exact}")[:2], (0, "one,two"))
+
+
+class SqliteTest(Differential):
+    def test_answers_equal_those_of_postfix_key_for_key(self):
+        self.differential(Sqlite(self.box, SCHEMA))
+
+    def test_a_lock_is_a_temporary_error_and_passes(self):
+        database = Sqlite(self.box, SCHEMA)
+        self.serve(database, "query_timeout = 200ms")
+        table = self.table("plain", QUERIES["plain"])
+        with database.away():
+            code, answer, error = self.postfix.postmap("alice@example.com", f"proxy:{table}")
+            self.assertEqual((code, answer), (1, ""))
+            self.assertRegex(error, "query error|lookup error")
+        self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (0, "a1@x"))
+        self.assertRegex(self.daemon.log(), "lookup of \"alice@example.com\" failed, .*database is locked")
+
+    def test_tables_of_other_kinds_are_passed_on_to_the_stock_proxymap(self):
+        self.serve(Sqlite(self.box, SCHEMA), proxy_read_maps="proxy:unix:passwd.byname")
+        self.enterContext(self.postfix)
+        self.assertEqual(self.postfix.postmap("root", "proxy:unix:passwd.byname")[:2][0], 0)
+        self.assertRegex(self.postfix.postmap("root", "proxy:unix:passwd.byname")[1], "^root:")
+        self.assertEqual(self.postfix.postmap("nosuchuser", "proxy:unix:passwd.byname")[:2], (1, ""))
+        self.assertIn("not configured for table", self.postfix.postmap("x", "proxy:unix:group.byname")[2])
+
+    def test_a_table_that_changes_is_read_again_and_strangers_files_are_not_read(self):
+        self.serve(Sqlite(self.box, SCHEMA))
+        table = self.table("x", "query = SELECT 'old'")
+        self.assertEqual(self.postfix.postmap("k", f"proxy:{table}")[1], "old")
+        self.table("x", "query = SELECT 'newer'")
+        self.assertEqual(self.postfix.postmap("k", f"proxy:{table}")[1], "newer")
+        elsewhere = self.box.write("elsewhere.cf", f"dbpath = {self.database.path}\nquery = SELECT 'x'\n")
+        self.assertEqual(self.postfix.postmap("k", f"proxy:sqlite:{elsewhere}")[0], 1)
+        self.assertIn("is not below any of map_directories", self.daemon.log())
+
+    def test_socketmap_and_tcp_tables_fold_keys_and_search_partial_ones(self):
+        database = Sqlite(self.box, SCHEMA)
+        port, tcp = self.box.port(), self.box.port()
+        cf = self.box.directory("mx").joinpath("va.cf")
+        self.serve(database, f"socketmap_listen = inet:127.0.0.1:{port}\ntcp_table_listen = inet:127.0.0.1:{tcp}\n"
+                   f"tcp_table_map = va\nrecipient_delimiter = +\nmap_va = sqlite:{cf} virtual\n"
+                   f"map_plain = sqlite:{cf} plain\nmap_down = sqlite:{cf}.missing plain")
+        self.table("va", QUERIES["plain"])
+        for kind in (f"socketmap:inet:127.0.0.1:{port}:va", f"tcp:127.0.0.1:{tcp}"):
+            self.assertEqual(self.postfix.postmap("Alice@Example.com", kind)[:2], (0, "a1@x"))
+            self.assertEqual(self.postfix.postmap("alice+x@example.com", kind)[:2], (0, "a1+x@x"))
+            self.assertEqual(self.postfix.postmap("other@example.com", kind)[:2], (0, "catch@x"))
+            self.assertEqual(self.postfix.postmap("other@example.net", kind)[:2], (1, ""))
+        socketmap = f"socketmap:inet:127.0.0.1:{port}"
+        self.assertEqual(self.postfix.postmap("other@example.com", f"{socketmap}:plain")[:2], (1, ""))
+        self.assertIn("temporary error", self.postfix.postmap("k", f"{socketmap}:down")[2])
+        self.assertIn("permanent error: unknown map", self.postfix.postmap("k", f"{socketmap}:nosuch")[2])
+
+    def test_garbage_ends_its_own_connection_only(self):
+        self.serve(Sqlite(self.box, SCHEMA))
+        table = self.table("plain", QUERIES["plain"])
+        for garbage in (b"\0" * 100, b"x" * 70000, b"request\0lookup\0table\0", b"GET / HTTP/1.0\r\n\r\n"):
+            with Talk(self.postfix.private("sqlmaps")) as client:
+                try:
+                    client.send(garbage)
+                    client.finish_sending()
+                    client.rest()
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+            self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (0, "a1@x"))
+        self.assertIn("a request is longer than 65536 octets", self.daemon.log())
+
+    def test_the_one_shot_lookup_tells_query_host_and_result(self):
+        self.serve(Sqlite(self.box, SCHEMA))
+        table = self.table("plain", QUERIES["plain"])
+        done = self.box.run([*self.daemon.command, "-q", "o'brien@example.com", table])
+        self.assertEqual(done.stdout, "ob@x\n")
+        self.assertRegex(done.stderr, r"query:  SELECT a FROM multi WHERE k= \? \nvalue:  1 = \"o'brien@example.com\"\n"
+                         rf"host:   {re.escape(str(self.database.path))}\nresult: found, ")
+        self.assertEqual(self.box.run([*self.daemon.command, "-q", "nobody", table], check=False).returncode, 1)
+
+
+class ServerTest(Differential):
+    """What PostgreSQL and MariaDB have in common."""
+
+    def away_and_back(self, database):
+        self.serve(database, "query_timeout = 2s")
+        table = self.table("plain", QUERIES["plain"])
+        key = "alice@example.com"
+        self.assertEqual(self.postfix.postmap(key, f"proxy:{table}")[:2], (0, "a1@x"))
+        database.stop()
+        for _ in range(3):
+            code, answer, error = self.postfix.postmap(key, f"proxy:{table}")
+            self.assertEqual((code, answer), (1, ""))
+            self.assertRegex(error, "query error|lookup error")
+        database.start()
+        # The pause after a failure is one second.
+        back = time.monotonic()
+        wait_until(lambda: self.postfix.postmap(key, f"proxy:{table}")[:2] == (0, "a1@x"), 2, "the table answers again")
+        self.assertLess(time.monotonic() - back, 2)
+        # A restart between two lookups costs none of them.
+        database.kill()
+        database.start()
+        self.assertEqual(self.postfix.postmap(key, f"proxy:{table}")[:2], (0, "a1@x"))
+
+    def silence(self, database, sleep, still_running):
+        """A server that does not greet, and a query that takes too long: both end in time, the query on the server too."""
+        self.serve(database, "query_timeout = 500ms\nconnect_timeout = 300ms")
+        table = self.table("plain", QUERIES["plain"])
+        database.freeze()
+        try:
+            self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (1, ""))
+        finally:
+            database.thaw()
+        wait_until(lambda: self.postfix.postmap("alice@example.com", f"proxy:{table}")[0] == 0, 10, "it is back")
+        slow = self.table("slow", f"query = SELECT {sleep}, '%s'")
+        begun = time.monotonic()
+        self.assertEqual(self.postfix.postmap("k", f"proxy:{slow}")[:2], (1, ""))
+        self.assertLess(time.monotonic() - begun, 10)
+        wait_until(lambda: database.query(still_running) == [["0"]], 10, "the server gives the query up")
+        self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (0, "a1@x"))
+
+    def dead_host_first(self, database):
+        self.serve(database)
+        dead = self.box.port()
+        both = self.table("both", QUERIES["plain"], f"127.0.0.1:{dead} 127.0.0.1:{database.port}")
+        for _ in range(10):
+            self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{both}")[:2], (0, "a1@x"))
+        none = self.table("none", QUERIES["plain"], f"127.0.0.1:{dead}")
+        self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{none}")[:2], (1, ""))
+        self.assertRegex(self.daemon.log(), f"connect to {database.driver} server 127.0.0.1:{dead}: ")
+
+
+class PostgresTest(ServerTest):
+    def test_answers_equal_those_of_postfix_key_for_key(self):
+        self.differential(self.enterContext(Postgres(self.box, SCHEMA)))
+
+    def test_a_server_that_is_away_is_a_temporary_error_and_comes_back(self):
+        self.away_and_back(self.enterContext(Postgres(self.box, SCHEMA)))
+
+    def test_a_silent_server_is_a_temporary_error_in_time(self):
+        self.silence(self.enterContext(Postgres(self.box, SCHEMA)), "pg_sleep(60)",
+                     "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(60)%' "
+                     "AND pid <> pg_backend_pid()")
+
+    def test_a_dead_host_is_passed_over(self):
+        self.dead_host_first(self.enterContext(Postgres(self.box, SCHEMA)))
+
+    def test_utf8_keys_sockets_and_uris(self):
+        database = self.enterContext(Postgres(self.box, SCHEMA + "INSERT INTO multi VALUES ('ü@example.com', 'ue@x');"))
+        self.serve(database)
+        uri = f"postgresql://postgres@127.0.0.1:{database.port}/{database.database}"
+        for name, hosts in {"socket": f"unix:{database.directory}:{database.port}", "uri": uri}.items():
+            table = self.table(name, QUERIES["plain"] + "\nencoding = UTF8", hosts)
+            self.assertEqual(self.postfix.postmap("ü@example.com", f"proxy:{table}")[:2], (0, "ue@x"))
+
+
+class MariaDbTest(ServerTest):
+    def test_answers_equal_those_of_postfix_key_for_key(self):
+        self.differential(self.enterContext(MariaDb(self.box, SCHEMA)))
+
+    def test_a_server_that_is_away_is_a_temporary_error_and_comes_back(self):
+        self.away_and_back(self.enterContext(MariaDb(self.box, SCHEMA)))
+
+    def test_a_silent_server_is_a_temporary_error_in_time(self):
+        self.silence(self.enterContext(MariaDb(self.box, SCHEMA)), "SLEEP(60)",
+                     "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(60)%' "
+                     "AND id <> connection_id()")
+
+    def test_a_dead_host_is_passed_over(self):
+        self.dead_host_first(self.enterContext(MariaDb(self.box, SCHEMA)))
+
+    def test_utf8_keys_and_sockets(self):
+        database = self.enterContext(MariaDb(self.box, SCHEMA + "INSERT INTO multi VALUES ('ü@example.com', 'ue@x', '', 1);"))
+        self.serve(database)
+        table = self.table("socket", QUERIES["plain"], f"unix:{database.socket}")
+        self.assertEqual(self.postfix.postmap("ü@example.com", f"proxy:{table}")[:2], (0, "ue@x"))
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
