@@ -100,7 +100,7 @@ Session::Names Session::names_of(milter::Macros const& macros) const {
 // What settles the message before any question is asked.
 std::optional<Verdict> Session::early_verdict(Names const& names, Authors const& authors) {
     auto const& settings = configuration_->settings;
-    auto const plain_reject = Verdict{Verdict::Action::reject, {}, {}, {}};
+    auto plain_reject = Verdict{Verdict::Action::reject, {}, {}, {}};
     if (auto const error = requirement_error(headers_); error && settings.required_headers) {
         log_.info("{}: RFC5322 requirement error: {}", names.job_id, *error);
         return plain_reject;

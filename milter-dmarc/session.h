@@ -54,7 +54,7 @@ class Session final : public milter::Session {
     milter::Verdict end_of_message(milter::Editor& editor, milter::Macros const& macros) override;
     void abort() override;
 
-    static constexpr mail::HeaderLimits header_limits{.fields = 2000, .octets = 1024 * 1024};
+    static constexpr mail::HeaderLimits header_limits{.fields = 2000, .octets = std::size_t{1024} * 1024};
     static constexpr std::chrono::seconds message_time{30};
 
   private:

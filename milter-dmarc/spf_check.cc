@@ -5,7 +5,7 @@
 
 namespace postern::milter_dmarc {
 
-SpfCheck make_spf_check(std::shared_ptr<dns::Resolver> resolver) {
+SpfCheck make_spf_check(std::shared_ptr<dns::Resolver> const& resolver) {
     std::shared_ptr<spf::Engine const> const engine = spf::make_libspf2_engine();
     return [resolver, engine](Envelope const& envelope, Deadline deadline) -> SpfIdentity {
         auto const name = envelope.sender.empty() ? envelope.helo : envelope.sender_domain;

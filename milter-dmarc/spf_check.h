@@ -9,6 +9,6 @@
 namespace postern::milter_dmarc {
 
 // Keeps the resolver alive.
-SpfCheck make_spf_check(std::shared_ptr<dns::Resolver> resolver);
+SpfCheck make_spf_check(std::shared_ptr<dns::Resolver> const& resolver);
 
 } // namespace postern::milter_dmarc

@@ -34,7 +34,7 @@ class HeaderField {
 
 struct HeaderLimits {
     std::size_t fields = 5000;
-    std::size_t octets = 1024 * 1024; // all fields together
+    std::size_t octets = std::size_t{1024} * 1024; // all fields together
 };
 
 class Headers {

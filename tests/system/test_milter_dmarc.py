@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 
-from harness import Daemon, Knot, Postfix, SystemTest, swaks, wait_until
+from harness import Daemon, Knot, Postfix, SystemTest, program, swaks, wait_until
 
 ZONES = {
     "reject.example": '_dmarc IN TXT "v=DMARC1; p=reject"\nsub IN A 192.0.2.1\n@ IN TXT "v=spf1 ip4:127.0.0.2 -all"\n',
@@ -97,11 +97,8 @@ class MilterDmarcTest(SystemTest):
                          ["fail (p=reject dis=none) header.from=reject.example"])
         self.assertEqual(self.results(self.send("a@none.example")), ["none (p=none dis=none) header.from=none.example"])
 
-    def test_our_field_stands_above_everything_else(self):
-        self.set_up()
-        lines = self.delivered(self.send("a@reject.example"))
-        ours = next(i for i, line in enumerate(lines) if line.startswith("Authentication-Results:"))
-        self.assertLess(ours, next(i for i, line in enumerate(lines) if line.startswith("Received:")))
+        names = [line.partition(":")[0] for line in self.delivered(self.send("a@reject.example"))]
+        self.assertLess(names.index("Authentication-Results"), names.index("Received"))
 
     def test_forged_mail_of_a_rejecting_domain_is_refused(self):
         self.set_up("RejectFailures yes\n")
@@ -147,14 +144,8 @@ class MilterDmarcTest(SystemTest):
                          ["pass (p=reject dis=none) header.from=reject.example"])
         self.assertEqual(self.results(self.send("a@reject.example", sender="b@none.example")),
                          ["fail (p=reject dis=none) header.from=reject.example"])
-
-    def test_the_prepended_field_wins_over_a_forged_one(self):
-        fail = ("Received-SPF: Fail (mailfrom) identity=mailfrom; client-ip=127.0.0.2; helo=x; "
-                "envelope-from=b@reject.example; receiver=postern.example ")
-        service = self.enterContext(PolicyService("prepend " + fail))
-        self.set_up(restrictions=f"check_policy_service inet:127.0.0.1:{service.port}, permit")
-        forged = fail.replace("Fail", "Pass")
-        self.assertEqual(self.results(self.send("a@reject.example", forged, sender="b@reject.example")),
+        service.action = "prepend " + field.replace("Pass", "Fail")  # and the sender's own field says Pass
+        self.assertEqual(self.results(self.send("a@reject.example", field, sender="b@reject.example")),
                          ["fail (p=reject dis=none) header.from=reject.example"])
 
     def test_spf_is_checked_by_ourselves_where_asked_for(self):
@@ -177,27 +168,36 @@ class MilterDmarcTest(SystemTest):
         self.assertEqual(self.refusal(self.send("a@reject.example")), "451 4.7.1 DMARC cannot be checked now")
         self.assertIn("cannot write the history", self.daemon.log())
 
-    def test_a_bad_reload_keeps_the_old_configuration(self):
+    def test_a_reload_takes_a_good_configuration_and_refuses_a_bad_one(self):
         self.set_up("RejectFailures yes\n")
         self.conf.write_text(self.settings("RejectFailure no\n"))
         self.daemon.reload()
         wait_until(lambda: "reload failed, the old configuration stays" in self.daemon.log())
         self.assertRegex(self.daemon.log(), r'opendmarc\.conf:\d+: unknown setting "RejectFailure"; did you mean "RejectFailures"\?')
         self.assertRegex(self.refusal(self.send("a@reject.example")), "^550 5.7.1 ")
-
-    def test_usr1_reloads_as_in_the_replaced_program(self):
-        self.set_up()
-        self.conf.write_text(self.settings("RejectFailures yes\n"))
-        os.kill(self.daemon.pid, signal.SIGUSR1)
+        self.conf.write_text(self.settings("RejectFailures no\n"))
+        os.kill(self.daemon.pid, signal.SIGUSR1)  # as in the replaced program
         wait_until(lambda: "configuration reloaded" in self.daemon.log())
-        self.assertRegex(self.refusal(self.send("a@reject.example")), "^550 5.7.1 ")
+        self.assertIn("fail (p=reject dis=none) header.from=reject.example", self.results(self.send("a@reject.example")))
 
 
 class CommandLineTest(SystemTest):
     def check(self, text, *options):
-        from harness import program
         conf = self.box.write("opendmarc.conf", text)
         return self.box.run([program("milter-dmarc"), "-n", "-c", conf, *options], check=False)
+
+    def test_it_detaches_and_gives_its_socket_to_its_user(self):
+        run = self.box.directory("run", owner="nobody")
+        conf = self.box.write("opendmarc.conf", f"Socket local:{run}/milter.sock\nPidFile {run}/pid\nUserID nobody\n"
+                                                "UMask 0002\nSyslog no\n")
+        done = self.box.run([program("milter-dmarc"), "-c", conf], check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        pid = int((run / "pid").read_text())
+        socket_file = os.stat(run / "milter.sock")
+        self.assertEqual((pwd.getpwuid(socket_file.st_uid).pw_name, socket_file.st_mode & 0o777), ("nobody", 0o775))
+        self.assertEqual(pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name, "nobody")
+        os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not (run / "pid").exists() and not (run / "milter.sock").exists())
 
     def test_every_mistake_is_told_with_exit_78(self):
         done = self.check("Sockets x\nSyslog maybe\nIgnoreHosts /no/such/file\nPublicSuffixList /no/such/list\n")
