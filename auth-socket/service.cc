@@ -1,6 +1,7 @@
 // The daemon: its listeners, its workers, and the users as the configuration has them now.
 #include "auth-socket/service.h"
 
+#include "auth-socket/mux_session.h"
 #include "auth-socket/users/loader.h"
 
 #include <algorithm>
@@ -84,6 +85,13 @@ net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
         return [this, settings = master_settings(listener)](net::Peer const& peer, net::Waker waker) {
             return std::make_unique<MasterSession>(settings, current()->users, surroundings_, peer,
                                                    std::move(waker));
+        };
+    }
+    if (listener.role == Role::mux) {
+        return [this](net::Peer const&, net::Waker waker) {
+            auto const configuration = current();
+            return std::make_unique<MuxSession>(configuration->settings.client.failure_delay,
+                                                configuration->users, surroundings_, std::move(waker));
         };
     }
     return [this, listener](net::Peer const&, net::Waker waker) -> std::unique_ptr<net::Session> {

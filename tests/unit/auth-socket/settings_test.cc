@@ -1,0 +1,170 @@
+// dovecot.conf and auth-socket.conf: what is taken, what is passed over, what is told.
+#include "auth-socket/settings.h"
+#include "tests/unit/auth-socket/fixture.h"
+#include "tests/unit/support/catch.h"
+
+using namespace postern;
+using namespace postern::auth_socket;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Read {
+    Settings settings;
+    std::vector<config::Problem> problems;
+    std::string told() const {
+        std::string all;
+        for (auto const& problem : problems) all += problem.to_string() + "\n";
+        return all;
+    }
+    ListenerSettings const& at(std::string_view path) const {
+        for (auto const& each : settings.listeners)
+            if (each.address.address.path == path) return each;
+        FAIL("no listener " << path);
+        return settings.listeners.at(0);
+    }
+};
+
+Read read(std::string_view text, OwnSettings const& own = {}) {
+    Read result;
+    auto blocks = config::parse_blocks(text, "d.conf");
+    result.problems = blocks.problems;
+    result.settings = understand_dovecot(blocks.root, own, result.problems);
+    return result;
+}
+
+constexpr std::string_view users = "passdb {\n  driver = static\n  args = nopassword=y\n}\n";
+
+} // namespace
+
+TEST_CASE("the auth settings of a dovecot.conf are taken and everything else is passed over") {
+    auto const conf =
+        read(std::string(users) +
+             "mail_location = maildir:~/x\nsome_plugin = 1\nauth_mechanisms = PLAIN login cram-md5\n"
+             "auth_failure_delay = 500 ms\nauth_realms = a b\nauth_username_format = %n\n"
+             "auth_cache_size = 10M\nauth_worker_max_count = 7\nauth_socket_path = x\nbase_dir = /run/d/\n"
+             "protocol imap {\n  auth_thing = 1\n}\nplugin {\n  sieve = x\n}\n");
+    CHECK(conf.told() == "");
+    CHECK(conf.settings.client.mechanisms == std::vector<std::string>{"PLAIN", "LOGIN", "CRAM-MD5"});
+    CHECK(conf.settings.client.failure_delay == 500ms);
+    CHECK(conf.settings.client.mechanism.realms == std::vector<std::string>{"a", "b"});
+    CHECK(conf.settings.authenticator.username.format == "%n");
+    CHECK(conf.settings.cache.size == 10U << 20);
+    CHECK(conf.settings.workers == 7);
+    CHECK(conf.settings.base_dir == "/run/d");
+}
+
+TEST_CASE("every mistake is told with its line") {
+    auto const conf =
+        read("auth_mechanism = plain\nauth_mechanisms = plain rot13\nauth_failure_delay = soon\n"
+             "passdb {\n  driver = sql\n  deny = perhaps\n  result_success = yes\n}\n"
+             "service auth {\n  unix_listener x {\n    mode = rw\n  }\n  inet_listener y {\n  }\n}\n");
+    CHECK(conf.told() ==
+          "d.conf:1: unknown setting \"auth_mechanism\"; did you mean \"auth_mechanisms\"?\n"
+          "d.conf:2: auth_mechanisms: unknown mechanism \"rot13\"\n"
+          "d.conf:3: auth_failure_delay: not a span of time: \"soon\" (write \"2 secs\", \"1 hour\")\n"
+          "d.conf:6: deny: \"perhaps\" is neither yes nor no\n"
+          "d.conf:7: result_success: unknown value \"yes\"\n"
+          "d.conf:11: mode: \"rw\" is not an octal mode such as 0660\n"
+          "d.conf:13: inet_listener without a port\n");
+    CHECK(read("").told().contains("no passdb { } block"));
+}
+
+TEST_CASE("what Dovecot had and Postern does not act on is a warning that says why") {
+    auto const conf = read(std::string(users) + "auth_krb5_keytab = /etc/x\n");
+    CHECK(conf.told() ==
+          "d.conf:5: warning: auth_krb5_keytab has no effect: GSSAPI and Kerberos are not served\n");
+}
+
+TEST_CASE("a listener has its role from its name and its mode and owner from its block") {
+    auto const conf =
+        read(std::string(users) +
+             "base_dir = /b\nservice auth {\n"
+             "  unix_listener /var/spool/postfix/private/auth {\n    mode = 0660\n    user = postfix\n"
+             "    group = postfix\n  }\n"
+             "  unix_listener auth-master {\n    user = vmail\n  }\n"
+             "  unix_listener /run/saslauthd/mux {\n    mode = 0777\n  }\n"
+             "  inet_listener {\n    port = 12345\n    address = 127.0.0.1, ::1\n  }\n"
+             "  inet_listener off {\n    port = 0\n  }\n}\n");
+    CHECK(conf.told() == "");
+    auto const& postfix = conf.at("/var/spool/postfix/private/auth");
+    CHECK(postfix.role == Role::client);
+    CHECK(postfix.close_on_temporary);
+    CHECK(postfix.address.mode == 0660U);
+    CHECK(postfix.address.owner == "postfix");
+    CHECK(conf.at("/b/auth-master").role == Role::master);
+    CHECK(conf.at("/b/auth-master").address.mode == 0600U);
+    CHECK(conf.at("/run/saslauthd/mux").role == Role::mux);
+    CHECK(conf.at("/b/auth-userdb").address.mode ==
+          0666U); // stock: no listener says that Dovecot runs beside
+    CHECK(conf.at("/b/auth-userdb").address.owner == "dovecot");
+    CHECK_FALSE(conf.at("/b/auth-client").close_on_temporary);
+    std::size_t inet = 0;
+    for (auto const& each : conf.settings.listeners) inet += each.address.address.port == 12345 ? 1 : 0;
+    CHECK(inet == 2);
+}
+
+TEST_CASE("mode = 0 leaves a path to us with the stock mode and owner, and then no stock listener is added") {
+    auto const text = std::string(users) +
+                      "base_dir = /b\ndefault_internal_user = dove\nservice auth {\n"
+                      "  unix_listener login/login {\n    mode = 0\n  }\n"
+                      "  unix_listener auth-userdb {\n    mode = 0\n  }\n"
+                      "  unix_listener token-login/tokenlogin {\n    mode = 0\n  }\n"
+                      "  unix_listener /x/private/auth {\n    mode = 0\n    user = postfix\n  }\n}\n";
+    auto const conf = read(text);
+    CHECK(conf.told() == "");
+    CHECK(conf.settings.listeners.size() == 3);
+    CHECK(conf.at("/b/login/login").role == Role::login);
+    CHECK(conf.at("/b/login/login").address.mode == 0666U);
+    CHECK(conf.at("/b/auth-userdb").address.owner == "dove");
+    CHECK(conf.at("/x/private/auth").address.mode == 0660U);
+    OwnSettings own;
+    own.stock_listeners = OwnSettings::StockListeners::yes;
+    CHECK(read(text, own).at("/b/auth-client").address.mode == 0600U);
+}
+
+TEST_CASE("temp_fail_close names the sockets whose clients take every FAIL for good") {
+    OwnSettings own;
+    auto const closes = [&](std::string const& choice, std::string_view path) {
+        own.temp_fail_close = choice;
+        auto const text =
+            std::string(users) +
+            "service auth {\n  unix_listener /a/private/auth {\n  }\n  unix_listener /b/auth {\n  }\n}\n";
+        return read(text, own).at(path).close_on_temporary;
+    };
+    CHECK(closes("auto", "/a/private/auth"));
+    CHECK_FALSE(closes("auto", "/b/auth"));
+    CHECK(closes("all", "/b/auth"));
+    CHECK_FALSE(closes("none", "/a/private/auth"));
+    CHECK(closes("/b/auth /c", "/b/auth"));
+    CHECK_FALSE(closes("/b/auth /c", "/a/private/auth"));
+}
+
+TEST_CASE("roles are told by the name behind the last dash") {
+    CHECK(role_of("/run/dovecot/auth-master") == Role::master);
+    CHECK(role_of("/run/dovecot/auth-userdb") == Role::userdb);
+    CHECK(role_of("login/login") == Role::login);
+    CHECK(role_of("auth-login") == Role::login);
+    CHECK(role_of("token-login/tokenlogin") == Role::token);
+    CHECK(role_of("auth-client") == Role::client);
+    CHECK(role_of("private/auth") == Role::client);
+    CHECK(role_of("/run/saslauthd/mux") == Role::mux);
+}
+
+TEST_CASE("a default in the tables is what the settings begin with") {
+    for (auto const& row : own_table().rows()) {
+        INFO(row.name);
+        OwnSettings settings;
+        if (row.apply != nullptr) CHECK(row.apply(settings, row.default_text).has_value());
+    }
+    Settings settings;
+    for (auto const& row : dovecot_table().rows()) {
+        INFO(row.name);
+        if (row.apply != nullptr) CHECK(row.apply(settings, row.default_text).has_value());
+    }
+    Settings const untouched;
+    CHECK(settings.client.mechanisms == untouched.client.mechanisms);
+    CHECK(settings.client.failure_delay == untouched.client.failure_delay);
+    CHECK(settings.authenticator.username.chars == untouched.authenticator.username.chars);
+    CHECK(settings.workers == untouched.workers);
+}
