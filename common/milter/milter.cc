@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto answer_time = std::chrono::milliseconds(60);
 // How long libmilter may take to come back from smfi_main once it was woken.
 constexpr auto end_time = std::chrono::milliseconds(300);
+constexpr unsigned long every_action = 0x1ff;
 constexpr std::size_t max_reply_text = 900; // libmilter refuses above 980 with the codes
 
 struct Connection {
@@ -38,12 +39,13 @@ struct Connection {
 // freed, since libmilter's threads outlive smfi_main.
 struct State {
     State(Negotiation asked, Factory make, Log& to)
-        : negotiation(std::move(asked)), factory(std::move(make)), log(to) {}
-    Negotiation negotiation;
+        : name(asked.name), factory(std::move(make)), log(to), negotiation(std::move(asked)) {}
+    std::string name;
     Factory factory;
     Log& log; // not used once stopping
 
     std::mutex mutex; // guards what follows
+    Negotiation negotiation;
     std::condition_variable changed;
     bool stopping = false;
     bool main_ended = false;
@@ -192,11 +194,16 @@ bool open_connection(SMFICTX* context, Offered offered, bool skip_offered) {
     return true;
 }
 
+Negotiation negotiation_now() {
+    std::lock_guard const lock(state->mutex);
+    return state->negotiation;
+}
+
 sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long steps, unsigned long,
                       unsigned long, unsigned long* wanted_actions, unsigned long* wanted_steps,
                       unsigned long* reserved2, unsigned long* reserved3) {
     *reserved2 = *reserved3 = 0;
-    auto const& asked = state->negotiation;
+    auto const asked = negotiation_now();
     *wanted_actions = asked.actions & actions;
     *wanted_steps = asked.wanted_steps & steps;
     Running const running;
@@ -304,11 +311,11 @@ sfsistat on_close(SMFICTX* context) {
     return SMFIS_CONTINUE;
 }
 
-smfiDesc description(Negotiation& asked) {
+smfiDesc description() {
     smfiDesc out{};
-    out.xxfi_name = asked.name.data(); // libmilter keeps the pointer
+    out.xxfi_name = state->name.data(); // libmilter keeps the pointer
     out.xxfi_version = SMFI_VERSION;
-    out.xxfi_flags = asked.actions;
+    out.xxfi_flags = every_action; // which of them a connection gets is negotiated
     out.xxfi_connect = on_connect;
     out.xxfi_helo = on_helo;
     out.xxfi_envfrom = on_mail;
@@ -330,10 +337,10 @@ class Milter::Impl {
     Impl(int descriptor, int timeout) : descriptor_(descriptor), timeout_(timeout) {}
 
     Result<> start(HandOver way) {
-        if (smfi_register(description(state->negotiation)) != MI_SUCCESS)
+        if (smfi_register(description()) != MI_SUCCESS)
             return permanent("libmilter refused the registration");
         smfi_settimeout(timeout_);
-        smfi_setdbg(state->negotiation.debug_level);
+        smfi_setdbg(negotiation_now().debug_level);
         if (auto handed = hand_over_listener(descriptor_, way); !handed) return handed;
         // libmilter's threads inherit the mask; signals stay with main.
         sigset_t all;
@@ -400,6 +407,11 @@ Milter::Milter(int listening_descriptor, Negotiation negotiation, Factory factor
 Milter::~Milter() { stop(std::chrono::seconds(1)); }
 
 Result<> Milter::start(HandOver way) { return impl_->start(way); }
+
+void Milter::renegotiate(Negotiation negotiation) {
+    std::lock_guard const lock(state->mutex);
+    state->negotiation = std::move(negotiation);
+}
 
 bool Milter::stop(std::chrono::milliseconds grace) { return impl_->stop(grace); }
 

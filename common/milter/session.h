@@ -132,6 +132,8 @@ class Milter {
 
     // Starts smfi_main in a thread of its own; HUP and USR1 stay with main.
     Result<> start(HandOver way = HandOver::either);
+    // What is asked of the MTA on connections from now on, after a reload.
+    void renegotiate(Negotiation negotiation);
     // Takes no new messages (temporary failure), lets running callbacks finish and be answered for at most
     // the grace time, destroys the sessions and ends libmilter. True: no session is left, what they referred
     // to may go. False: a callback is still at work; the caller must leave with _exit() and destroy nothing

@@ -1,0 +1,152 @@
+// Starts, reloads and stops the milter.
+#include "milter-dkim/service.h"
+
+#include "common/base/text.h"
+#include "common/daemon/command_line.h"
+#include "common/dns/unbound.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace postern::milter_dkim {
+
+namespace {
+
+// Of what a running lookup may take, this much is waited for; the MTA tries the message again.
+constexpr auto stop_grace = std::chrono::milliseconds(600);
+
+bool same_dns(Settings const& a, Settings const& b) {
+    return a.nameservers == b.nameservers && a.resolver_configuration == b.resolver_configuration &&
+           a.trust_anchor_file == b.trust_anchor_file;
+}
+
+Result<std::shared_ptr<dns::Resolver>> make_resolver(Settings const& settings, Log& log, Metrics& metrics) {
+    dns::ResolverSettings wanted;
+    wanted.nameservers = settings.nameservers;
+    wanted.trust_anchor_file = settings.trust_anchor_file;
+    if (!settings.resolver_configuration.empty())
+        wanted.unbound_configuration = {settings.resolver_configuration};
+    auto made = dns::make_unbound_resolver(wanted, log, metrics);
+    if (!made) return std::unexpected(std::move(made.error()).within("resolver"));
+    return std::shared_ptr<dns::Resolver>(std::move(*made));
+}
+
+} // namespace
+
+LoadedConfiguration load_configuration(std::string const& path,
+                                       std::vector<config::Assignment> const& command_line, Log& log) {
+    auto loaded = read_settings(path, command_line);
+    auto configuration =
+        Configuration::make(std::move(loaded.settings), DataSetOpener(), log, loaded.problems);
+    if (configuration->settings.socket.empty())
+        loaded.problems.push_back(
+            {config::Problem::Severity::error, {path, 0}, "Socket is not set: where is the MTA to connect?"});
+    return {std::move(configuration), std::move(loaded.problems)};
+}
+
+daemon::Process process_of(Settings const& settings) {
+    daemon::Process process;
+    process.name = "milter-dkim";
+    process.user = settings.user_id;
+    process.pid_file = settings.pid_file;
+    process.root_directory = settings.change_root_directory;
+    process.umask = settings.umask;
+    process.background = settings.background;
+    process.reload_on_usr1 = true;
+    process.core_dumps = settings.enable_coredumps;
+    if (!settings.metrics_listen.empty())
+        if (auto address = net::parse_listen_address(settings.metrics_listen))
+            process.metrics_listen = *address;
+    if (settings.auto_restart)
+        process.auto_restart = {settings.auto_restart_count, settings.auto_restart_rate.count,
+                                settings.auto_restart_rate.span};
+    return process;
+}
+
+Service::Service(std::shared_ptr<Configuration const> configuration, Load load, Log& log, Metrics& metrics)
+    : load_(std::move(load)), log_(log), metrics_(metrics), outcomes_(metrics),
+      first_(std::move(configuration)) {}
+
+Service::~Service() = default;
+
+Result<> Service::open(daemon::Opening& opening) {
+    auto const address = net::parse_listen_address(first_->settings.socket);
+    if (!address) return std::unexpected(address.error());
+    auto listener = opening.listen(*address, "milter");
+    if (!listener) return std::unexpected(std::move(listener.error()));
+    listener_.emplace(std::move(*listener));
+    return {};
+}
+
+std::shared_ptr<Generation const> Service::current() const {
+    std::lock_guard const lock(mutex_);
+    return current_;
+}
+
+// The resolver and its cache go on when a reload leaves the DNS settings as they are.
+Result<std::shared_ptr<Generation const>>
+Service::generation_of(std::shared_ptr<Configuration const> configuration) {
+    auto made = std::make_shared<Generation>();
+    auto const before = current();
+    if (before && same_dns(before->configuration->settings, configuration->settings))
+        made->resolver = before->resolver;
+    else {
+        auto resolver = make_resolver(configuration->settings, log_, metrics_);
+        if (!resolver) return std::unexpected(std::move(resolver.error()));
+        made->resolver = std::move(*resolver);
+    }
+    try {
+        made->library = std::make_shared<VerifyingLibrary>(*configuration);
+    } catch (std::exception const& failure) {
+        return permanent(failure.what());
+    }
+    made->configuration = std::move(configuration);
+    return made;
+}
+
+Result<> Service::start() {
+    auto made = generation_of(first_);
+    if (!made) return std::unexpected(std::move(made.error()));
+    {
+        std::lock_guard const lock(mutex_);
+        current_ = std::move(*made);
+    }
+    first_.reset();
+    milter_ = std::make_unique<milter::Milter>(
+        listener_->descriptor(), negotiation(*current()->configuration),
+        [this](milter::Offered offered) {
+            return std::make_unique<Session>(current(), offered, log_, outcomes_);
+        },
+        log_);
+    if (auto started = milter_->start(); !started) return started;
+    log_.info("OpenDKIM Filter v2.11.0 starting (Postern milter-dkim {}, {})", POSTERN_VERSION,
+              listener_->address().to_string());
+    return {};
+}
+
+Result<> Service::reload() {
+    auto loaded = load_();
+    for (auto const& problem : loaded.problems)
+        log_.write(problem.severity == config::Problem::Severity::error ? LogLevel::error : LogLevel::warning,
+                   problem.to_string());
+    if (config::has_errors(loaded.problems)) return permanent("the configuration has errors, told above");
+    auto made = generation_of(std::move(loaded.configuration));
+    if (!made) return std::unexpected(std::move(made.error()));
+    milter_->renegotiate(negotiation(*(*made)->configuration));
+    std::lock_guard const lock(mutex_);
+    current_ = std::move(*made);
+    return {};
+}
+
+void Service::stop() {
+    bool const drained = milter_->stop(stop_grace);
+    log_.info("OpenDKIM Filter v2.11.0 terminating with status 0, errno = 0");
+    if (drained) return;
+    log_.warning("a message still waits for the DNS; the MTA will try it again");
+    // Its session uses what this process would take down now.
+    ::_exit(daemon::exit_ok);
+}
+
+bool Service::failed() const { return milter_ && milter_->ended(); }
+
+} // namespace postern::milter_dkim

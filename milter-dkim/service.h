@@ -1,0 +1,56 @@
+// The daemon: its socket, its generations of configuration, its milter.
+#pragma once
+
+#include "common/base/metrics.h"
+#include "common/daemon/service.h"
+#include "common/milter/session.h"
+#include "milter-dkim/session.h"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace postern::milter_dkim {
+
+// Settings read and checked, data sets opened, keys loaded.
+struct LoadedConfiguration {
+    std::shared_ptr<Configuration const> configuration;
+    std::vector<config::Problem> problems;
+};
+// Reads the file and the command line's assignments.
+LoadedConfiguration load_configuration(std::string const& path,
+                                       std::vector<config::Assignment> const& command_line, Log& log);
+
+daemon::Process process_of(Settings const& settings);
+
+class Service final : public daemon::Service {
+  public:
+    using Load = std::function<LoadedConfiguration()>;
+
+    Service(std::shared_ptr<Configuration const> configuration, Load load, Log& log, Metrics& metrics);
+    ~Service() override;
+
+    Result<> open(daemon::Opening& opening) override;
+    Result<> start() override;
+    Result<> reload() override;
+    void stop() override;
+    bool failed() const override;
+
+  private:
+    Result<std::shared_ptr<Generation const>>
+    generation_of(std::shared_ptr<Configuration const> configuration);
+    std::shared_ptr<Generation const> current() const;
+
+    Load load_;
+    Log& log_;
+    Metrics& metrics_;
+    Outcomes outcomes_;
+    std::shared_ptr<Configuration const> first_;
+    mutable std::mutex mutex_; // guards current_
+    std::shared_ptr<Generation const> current_;
+    std::optional<net::Listener> listener_;
+    std::unique_ptr<milter::Milter> milter_;
+};
+
+} // namespace postern::milter_dkim

@@ -1,0 +1,424 @@
+// From connect to the end of the message, as OpenDKIM behaves.
+#include "milter-dkim/session.h"
+
+#include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/mail/auth_results.h"
+#include "milter-dkim/hosts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+
+namespace postern::milter_dkim {
+
+namespace {
+
+using milter::Verdict;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view unknown_job = "(unknown-jobid)";
+constexpr std::string_view signature_name = "DKIM-Signature";
+
+double seconds_since(Clock::time_point began) {
+    return std::chrono::duration<double>(Clock::now() - began).count();
+}
+
+std::string without_brackets(std::string_view path) {
+    while (path.size() >= 2 && path.starts_with('<') && path.ends_with('>'))
+        path = path.substr(1, path.size() - 2);
+    return std::string(path);
+}
+
+bool quarantines(Settings const& settings) {
+    for (auto const handling : {settings.on_bad_signature, settings.on_dns_error, settings.on_internal_error,
+                                settings.on_key_not_found, settings.on_no_signature, settings.on_security,
+                                settings.on_signature_error})
+        if (handling == Handling::quarantine) return true;
+    return settings.quarantine || settings.capture_unknown_errors;
+}
+
+} // namespace
+
+Outcomes::Outcomes(Metrics& metrics)
+    : signing_time(metrics.histogram("postern_dkim_signing_seconds", "Time to make a message's signatures.")),
+      verifying_time(
+          metrics.histogram("postern_dkim_verifying_seconds", "Time to verify a message, DNS included.")),
+      signed_rsa_(metrics.counter("postern_dkim_signatures_made_total", "Signatures made.",
+                                  "algorithm=\"rsa-sha256\"")),
+      signed_ed25519_(metrics.counter("postern_dkim_signatures_made_total", "Signatures made.",
+                                      "algorithm=\"ed25519-sha256\"")),
+      unsigned_(
+          metrics.counter("postern_dkim_messages_unsigned_total", "Messages to verify without a signature.")),
+      tempfails_(metrics.counter("postern_dkim_tempfails_total", "Messages that got a temporary failure.")) {
+    using Kind = SignatureResult::Kind;
+    for (auto const kind :
+         {Kind::pass, Kind::fail, Kind::policy, Kind::neutral, Kind::temperror, Kind::permerror})
+        verified_.push_back(&metrics.counter("postern_dkim_signatures_verified_total",
+                                             "Signatures verified, by result.",
+                                             fmt::format("result=\"{}\"", to_string(kind))));
+}
+
+void Outcomes::count_signed(Algorithm algorithm) {
+    (algorithm == Algorithm::rsa_sha256 ? signed_rsa_ : signed_ed25519_).add();
+}
+
+void Outcomes::count(SignatureResult::Kind kind) { verified_[static_cast<std::size_t>(kind)]->add(); }
+
+milter::Negotiation negotiation(Configuration const& configuration) {
+    using namespace milter::bits;
+    auto const& settings = configuration.settings;
+    milter::Negotiation asked;
+    asked.name = "opendkim";
+    asked.actions = add_headers | set_macro_list;
+    if (!settings.keep_auth_results || settings.remove_ar_all || settings.remove_old_signatures)
+        asked.actions |= change_headers;
+    if (quarantines(settings)) asked.actions |= milter::bits::quarantine;
+    if (!settings.redirect_failures_to.empty()) asked.actions |= add_recipients | delete_recipients;
+    asked.wanted_steps = no_helo | no_unknown | no_data | skip | leading_space;
+    if (configuration.macros && configuration.macros->rows() != nullptr) {
+        std::string names = "i";
+        for (auto const& row : *configuration.macros->rows()) names += " {" + row.written + "}";
+        asked.macros.emplace_back(macros_end_of_headers, names);
+    }
+    asked.debug_level = settings.milter_debug;
+    return asked;
+}
+
+Session::Session(std::shared_ptr<Generation const> generation, milter::Offered offered, Log& log,
+                 Outcomes& outcomes)
+    : generation_(std::move(generation)), offered_(offered), log_(log), outcomes_(outcomes) {}
+
+Session::~Session() = default;
+
+void Session::write(LogLevel level, std::string_view text) const {
+    log_.write(level, fmt::format("{}: {}", message_.job_id.empty() ? unknown_job : message_.job_id, text));
+}
+
+void Session::told(Result<> const& done) const {
+    if (!done) write(LogLevel::error, done.error().text);
+}
+
+std::string Session::authserv_id() const {
+    auto id = settings().authserv_id.empty() ? host_name_ : settings().authserv_id;
+    if (settings().authserv_id_with_job_id) id += "/" + message_.job_id;
+    return id;
+}
+
+Verdict Session::connect(milter::Client const& client, milter::Macros const& macros) {
+    client_ = client;
+    // Mail from this machine itself comes without an address.
+    if (client_.address.empty()) client_.address = "127.0.0.1";
+    if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
+    if (auto const* peers = generation_->configuration->peer_list.get()) {
+        auto const listed = lists_client(*peers, client.host, client.address);
+        if (!listed) return Verdict::tempfail();
+        if (*listed) return Verdict::accept();
+    }
+    return Verdict::next();
+}
+
+Verdict Session::mail_from(std::string_view, std::vector<std::string> const&, milter::Macros const& macros) {
+    message_ = Message();
+    message_.canonicalization = settings().canonicalization;
+    if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
+    return Verdict::next();
+}
+
+Verdict Session::recipient(std::string_view path, milter::Macros const&) {
+    if (message_.recipients.size() >= max_recipients)
+        return Verdict::tempfail("452", "4.5.3", "too many recipients");
+    message_.recipients.push_back(without_brackets(path));
+    return Verdict::next();
+}
+
+Verdict Session::header(std::string_view name, std::string_view value, milter::Macros const&) {
+    if (message_.too_large) return Verdict::next();
+    message_.header_octets += name.size() + value.size() + 2;
+    if (settings().maximum_headers != 0 && message_.header_octets > settings().maximum_headers)
+        return too_many_headers();
+    // Protocol 2 takes the blank behind the colon away; nearly every message had one.
+    std::string kept = offered_.leading_space ? std::string(value) : " " + std::string(value);
+    if (equals_ignoring_case(name, settings().select_canonicalization_header))
+        if (auto const chosen = parse_canonicalization(trim(value))) message_.canonicalization = *chosen;
+    message_.headers.emplace_back(std::string(name), std::move(kept));
+    return Verdict::next();
+}
+
+Verdict Session::too_many_headers() {
+    message_.too_large = true;
+    message_.headers.clear();
+    write(LogLevel::notice, "too much header data");
+    // Quarantine waits for the end of the message.
+    if (settings().on_security == Handling::quarantine) return Verdict::next();
+    return handle(settings().on_security, "7.0", "message header too large", nullptr);
+}
+
+Verdict Session::end_of_headers(milter::Macros const& macros) {
+    if (message_.too_large) return Verdict::next();
+    message_.job_id = macros.get("i").value_or("");
+    if (message_.job_id.empty()) message_.job_id = unknown_job;
+    MessageFacts const facts{client_.host, client_.address, message_.recipients, &message_.headers,
+                             [&macros](std::string_view name) { return macros.get(name); }};
+    message_.decision = decide(*generation_->configuration, facts);
+    for (auto const& line : message_.decision.lines)
+        if (!line.why || settings().log_why) write(line.level, line.text);
+    if (settings().required_headers && breaks_required_headers())
+        return Verdict::reject("550", "5.0.0", "message header breaks RFC 5322");
+    switch (message_.decision.action) {
+    case Decision::Action::pass: return Verdict::accept();
+    case Decision::Action::tempfail: outcomes_.count_tempfail(); return Verdict::tempfail();
+    case Decision::Action::malformed:
+        return settings().ignore_malformed_mail ? Verdict::accept() : Verdict::next();
+    case Decision::Action::sign: return start_signing();
+    case Decision::Action::verify: return start_verifying();
+    }
+    return Verdict::tempfail();
+}
+
+// RFC 5322 3.6: one From, one Date, at most one of the others.
+bool Session::breaks_required_headers() {
+    constexpr std::array<std::string_view, 10> single{
+        "From", "Date", "Reply-To", "To", "Cc", "Bcc", "Message-Id", "In-Reply-To", "References", "Subject"};
+    for (auto const name : single) {
+        auto const count = std::ranges::count_if(
+            message_.headers, [&](auto const& field) { return equals_ignoring_case(field.first, name); });
+        if (count > 1 || (count == 0 && (name == "From" || name == "Date"))) {
+            write(LogLevel::info, "RFC5322 header requirement error");
+            return true;
+        }
+    }
+    return false;
+}
+
+SigningOptions Session::signing_options() const {
+    SigningOptions options;
+    options.canonicalization = message_.canonicalization;
+    options.ttl = settings().signature_ttl;
+    if (settings().maximum_signed_bytes != 0) options.body_limit = settings().maximum_signed_bytes;
+    options.copies_headers = settings().diagnostics;
+    options.requests_reports = settings().request_reports;
+    options.lone_ends = settings().fix_crlf;
+    auto const& configuration = *generation_->configuration;
+    if (configuration.body_length_db)
+        for (auto const& recipient : message_.recipients)
+            if (configuration.body_length_db->contains(recipient).value_or(false))
+                options.tells_length = true;
+    if (configuration.atps_domains &&
+        configuration.atps_domains->contains(message_.decision.sender_domain).value_or(false)) {
+        options.atps_domain = message_.decision.sender_domain;
+        options.atps_hash = settings().atps_hash_algorithm;
+    }
+    return options;
+}
+
+Verdict Session::start_signing() {
+    // What will be removed must not be signed.
+    if (settings().remove_old_signatures) {
+        auto kept = message_.headers;
+        std::erase_if(kept,
+                      [](auto const& field) { return equals_ignoring_case(field.first, signature_name); });
+        message_.signer.emplace(message_.decision.requests, signing_options(),
+                                generation_->configuration->headers, kept);
+    } else
+        message_.signer.emplace(message_.decision.requests, signing_options(),
+                                generation_->configuration->headers, message_.headers);
+    return Verdict::next();
+}
+
+Verdict Session::start_verifying() {
+    message_.verifier =
+        std::make_unique<Verifier>(*generation_->library, *generation_->configuration, *generation_->resolver,
+                                   message_.headers, message_.job_id, message_.decision.sender_domain);
+    return Verdict::next();
+}
+
+Verdict Session::body(std::string_view chunk) {
+    if (message_.signer) {
+        message_.signer->body(chunk);
+        return Verdict::next();
+    }
+    if (message_.verifier && message_.verifier->body(chunk)) return Verdict::next();
+    return Verdict::skip();
+}
+
+Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& macros) {
+    if (message_.job_id == unknown_job)
+        if (auto id = macros.get("i"); id && !id->empty()) message_.job_id = *id;
+    if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
+    if (message_.too_large) return handle(settings().on_security, "7.0", "message header too large", &editor);
+    if (message_.decision.action == Decision::Action::malformed) return finish_malformed(editor);
+    auto const verdict = message_.signer ? finish_signing(editor) : finish_verifying(editor);
+    message_ = Message();
+    return verdict;
+}
+
+Verdict Session::finish_malformed(milter::Editor& editor) {
+    if (settings().verifies && !settings().keep_auth_results) remove_forged_results(editor);
+    told(editor.insert_header(0, mail::auth_results_name, malformed_text(authserv_id())));
+    return Verdict::accept();
+}
+
+void Session::remove_signatures(milter::Editor& editor) {
+    int count = 0;
+    for (auto const& [name, value] : message_.headers)
+        if (equals_ignoring_case(name, signature_name)) ++count;
+    // From the last, so that the others keep their numbers.
+    for (; count > 0; --count) told(editor.change_header(signature_name, count, ""));
+}
+
+Verdict Session::finish_signing(milter::Editor& editor) {
+    auto const began = Clock::now();
+    auto const signatures = message_.signer->finish(std::time(nullptr));
+    outcomes_.signing_time.observe(seconds_since(began));
+    if (!signatures) {
+        write(LogLevel::error, "signature generation error: " + signatures.error().text);
+        return handle(settings().on_signature_error, "7.0", "DKIM signing error", &editor);
+    }
+    if (settings().remove_old_signatures) remove_signatures(editor);
+    for (auto const& [request, value] : *signatures) {
+        if (auto done = editor.insert_header(0, signature_name, value); !done) {
+            // Unsigned mail must not leave.
+            write(LogLevel::error, done.error().text);
+            return Verdict::tempfail();
+        }
+        outcomes_.count_signed(request->key->algorithm());
+        if (settings().syslog_success)
+            write(LogLevel::info,
+                  fmt::format("DKIM-Signature field added (s={}, d={})", request->selector, request->domain));
+    }
+    add_software_header(editor);
+    return Verdict::accept();
+}
+
+bool Session::claims_ours(std::string_view value) const {
+    auto const ours = settings().authserv_id.empty() ? host_name_ : settings().authserv_id;
+    if (mail::might_claim_authserv_id(value, ours)) return true;
+    auto const* others = generation_->configuration->remove_ar_from.get();
+    auto const id = mail::authserv_id_of(value);
+    if (others == nullptr || !id || !others->contains(halve(*id, '/').before).value_or(false)) return false;
+    if (settings().remove_ar_all) return true;
+    auto const read = mail::read_auth_results(value);
+    return !read || std::ranges::any_of(read->results,
+                                        [](mail::AuthResult const& each) { return each.method == "dkim"; });
+}
+
+// Whatever claims to be ours came from a stranger; a milter behind us would believe it (RFC 8601 5).
+void Session::remove_forged_results(milter::Editor& editor) {
+    std::vector<bool> forged;
+    for (auto const& [name, value] : message_.headers)
+        if (equals_ignoring_case(name, mail::auth_results_name)) forged.push_back(claims_ours(value));
+    for (auto index = forged.size(); index > 0; --index)
+        if (forged[index - 1])
+            told(editor.change_header(mail::auth_results_name, static_cast<int>(index), ""));
+}
+
+Verdict Session::finish_verifying(milter::Editor& editor) {
+    if (!settings().keep_auth_results) remove_forged_results(editor);
+    auto const began = Clock::now();
+    editor.progress();
+    auto const results = message_.verifier->finish();
+    outcomes_.verifying_time.observe(seconds_since(began));
+    for (auto const& each : results) outcomes_.count(each.kind);
+    if (results.empty()) outcomes_.count_unsigned();
+    log_results(results);
+    if (!results.empty() || settings().always_add_ar_header)
+        told(editor.insert_header(
+            0, mail::auth_results_name,
+            results_text({authserv_id(), settings().no_header_b, offered_.leading_space}, results)));
+    add_software_header(editor);
+    return after(message_.verifier->outcome(), results, editor);
+}
+
+void Session::log_results(std::vector<SignatureResult> const& results) {
+    if (results.size() > 1) {
+        std::string domains;
+        for (auto const& each : results)
+            domains +=
+                (domains.empty() ? "" : ", ") + printable(each.domain.empty() ? "(null)" : each.domain, 100);
+        write(LogLevel::info, "message has signatures from " + domains);
+    }
+    if (settings().log_results && !results.empty()) {
+        std::string line;
+        for (auto const& each : results)
+            line +=
+                fmt::format("{}signature={} domain={} selector={} result=\"{}\"", line.empty() ? "" : "; ",
+                            printable(each.signature), printable(each.domain), printable(each.selector),
+                            each.kind == SignatureResult::Kind::pass ? "no signature error"
+                            : each.reason.empty()                    ? to_string(each.kind)
+                                                                     : each.reason);
+        write(LogLevel::info, line);
+    }
+}
+
+Verdict Session::after(Verifier::Outcome outcome, std::vector<SignatureResult> const& results,
+                       milter::Editor& editor) {
+    auto const selected = results.empty() ? SignatureResult() : results.front();
+    auto const where = fmt::format("(s={}, d={})", printable(selected.selector), printable(selected.domain));
+    auto const& trouble = message_.verifier->trouble();
+    switch (outcome) {
+    case Verifier::Outcome::good:
+        if (settings().syslog_success) write(LogLevel::info, "DKIM verification successful");
+        return Verdict::accept();
+    case Verifier::Outcome::no_signature:
+        if (settings().log_why || settings().on_no_signature != Handling::accept)
+            write(settings().on_no_signature == Handling::accept ? LogLevel::debug : LogLevel::notice,
+                  "no signature data");
+        return handle(settings().on_no_signature, "7.0", "no DKIM signature data", &editor);
+    case Verifier::Outcome::bad_signature:
+        write(LogLevel::notice,
+              trouble.empty() ? "bad signature data" : "signature processing failed: " + trouble);
+        if (message_.verifier->test_key()) return Verdict::accept();
+        if (settings().quarantine) told(editor.quarantine("DKIM signature failed to verify"));
+        if (!settings().redirect_failures_to.empty()) redirect(editor);
+        return handle(settings().on_bad_signature, "7.0", "bad DKIM signature data", &editor);
+    case Verifier::Outcome::key_not_found:
+        write(LogLevel::error, fmt::format("key retrieval failed {}: no such key", where));
+        return handle(settings().on_key_not_found, "7.5", "DKIM key retrieval failed", &editor);
+    case Verifier::Outcome::dns_error:
+        write(LogLevel::error, fmt::format("key retrieval failed {}: {}", where, trouble));
+        return handle(settings().on_dns_error, "7.5", "DKIM key retrieval failed", &editor);
+    case Verifier::Outcome::internal_error:
+        write(LogLevel::error, "internal error from libopendkim: " + trouble);
+        return handle(settings().on_internal_error, "7.0", "internal DKIM error", &editor);
+    }
+    return Verdict::tempfail();
+}
+
+// editor is null before the end of the message, where nothing can be quarantined yet.
+Verdict Session::handle(Handling handling, std::string_view enhanced_tail, std::string_view text,
+                        milter::Editor* editor) {
+    switch (handling) {
+    case Handling::accept: return Verdict::accept();
+    case Handling::discard: return Verdict::discard();
+    case Handling::quarantine:
+        if (editor != nullptr) told(editor->quarantine(text));
+        return Verdict::accept();
+    case Handling::reject: return Verdict::reject("550", "5.7.0", std::string(text));
+    case Handling::tempfail:
+        outcomes_.count_tempfail();
+        return Verdict::tempfail("451", fmt::format("4.{}", enhanced_tail), std::string(text));
+    }
+    return Verdict::tempfail();
+}
+
+void Session::redirect(milter::Editor& editor) {
+    for (auto const& recipient : message_.recipients) {
+        told(editor.delete_recipient("<" + recipient + ">"));
+        told(editor.add_header("X-Original-Recipient", printable(recipient)));
+    }
+    told(editor.add_recipient("<" + settings().redirect_failures_to + ">"));
+}
+
+void Session::add_software_header(milter::Editor& editor) {
+    if (!settings().software_header) return;
+    told(editor.insert_header(0, "DKIM-Filter",
+                              fmt::format("OpenDKIM Filter v2.11.0 {} {}", host_name_, message_.job_id)));
+}
+
+void Session::abort() { message_ = Message(); }
+
+} // namespace postern::milter_dkim

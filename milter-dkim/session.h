@@ -1,0 +1,115 @@
+// One connection of the MTA: the milter's callbacks, turned into signing or verifying.
+#pragma once
+
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/dns/resolver.h"
+#include "common/milter/session.h"
+#include "milter-dkim/configuration.h"
+#include "milter-dkim/decision.h"
+#include "milter-dkim/signer.h"
+#include "milter-dkim/verifier.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::milter_dkim {
+
+// What one reading of the configuration gave, and what works by it. Sessions keep theirs to the end.
+struct Generation {
+    std::shared_ptr<Configuration const> configuration;
+    std::shared_ptr<VerifyingLibrary const> library;
+    std::shared_ptr<dns::Resolver> resolver;
+};
+
+// Counters; the labels come from here, so that they are there from the start.
+class Outcomes {
+  public:
+    explicit Outcomes(Metrics& metrics);
+    void count_signed(Algorithm algorithm);
+    void count(SignatureResult::Kind kind);
+    void count_unsigned() { unsigned_.add(); }
+    void count_tempfail() { tempfails_.add(); }
+
+    Histogram& signing_time;
+    Histogram& verifying_time; // of the whole message, waits for the DNS included
+
+  private:
+    Counter& signed_rsa_;
+    Counter& signed_ed25519_;
+    std::vector<Counter*> verified_; // by Kind
+    Counter& unsigned_;
+    Counter& tempfails_;
+};
+
+// What is asked of the MTA under these settings.
+milter::Negotiation negotiation(Configuration const& configuration);
+
+inline constexpr std::size_t max_recipients = 100000; // remembered of one message; Postfix allows 1,000
+
+class Session final : public milter::Session {
+  public:
+    Session(std::shared_ptr<Generation const> generation, milter::Offered offered, Log& log,
+            Outcomes& outcomes);
+    ~Session() override;
+
+    milter::Verdict connect(milter::Client const& client, milter::Macros const& macros) override;
+    milter::Verdict mail_from(std::string_view path, std::vector<std::string> const& arguments,
+                              milter::Macros const& macros) override;
+    milter::Verdict recipient(std::string_view path, milter::Macros const& macros) override;
+    milter::Verdict header(std::string_view name, std::string_view value,
+                           milter::Macros const& macros) override;
+    milter::Verdict end_of_headers(milter::Macros const& macros) override;
+    milter::Verdict body(std::string_view chunk) override;
+    milter::Verdict end_of_message(milter::Editor& editor, milter::Macros const& macros) override;
+    void abort() override;
+
+  private:
+    struct Message {
+        std::string job_id;
+        std::vector<std::string> recipients;
+        HeaderList headers;
+        std::size_t header_octets = 0;
+        Canonicalization canonicalization;
+        Decision decision;
+        std::optional<Signer> signer;
+        std::unique_ptr<Verifier> verifier;
+        bool too_large = false;
+    };
+
+    milter::Verdict start_signing();
+    milter::Verdict start_verifying();
+    milter::Verdict finish_signing(milter::Editor& editor);
+    milter::Verdict finish_verifying(milter::Editor& editor);
+    milter::Verdict finish_malformed(milter::Editor& editor);
+    milter::Verdict too_many_headers();
+    bool breaks_required_headers();
+    SigningOptions signing_options() const;
+    void remove_signatures(milter::Editor& editor);
+    void remove_forged_results(milter::Editor& editor);
+    bool claims_ours(std::string_view value) const;
+    void log_results(std::vector<SignatureResult> const& results);
+    milter::Verdict after(Verifier::Outcome outcome, std::vector<SignatureResult> const& results,
+                          milter::Editor& editor);
+    milter::Verdict handle(Handling handling, std::string_view enhanced_tail, std::string_view text,
+                           milter::Editor* editor);
+    void redirect(milter::Editor& editor);
+    void add_software_header(milter::Editor& editor);
+    void write(LogLevel level, std::string_view text) const;
+    void told(Result<> const& done) const;
+    std::string authserv_id() const;
+    Settings const& settings() const { return generation_->configuration->settings; }
+
+    std::shared_ptr<Generation const> generation_;
+    milter::Offered offered_;
+    Log& log_;
+    Outcomes& outcomes_;
+    milter::Client client_;
+    std::string host_name_ = "unknown-host"; // {j}
+    Message message_;
+};
+
+} // namespace postern::milter_dkim
