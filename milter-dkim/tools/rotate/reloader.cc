@@ -3,6 +3,7 @@
 
 #include "common/base/text.h"
 #include "common/config/settings.h"
+#include "milter-dkim/tools/replace_file.h"
 #include "milter-dkim/tools/rotate/run_command.h"
 
 #include <fmt/format.h>
@@ -15,16 +16,10 @@ namespace postern::milter_dkim::tools {
 
 namespace {
 
-// Empty: there is no such process. /proc files have no size, so config::read_file serves for the name only.
+// As it was started, also after a package upgrade has replaced its file; anybody may read it.
 std::string name_of_process(pid_t pid) {
-    std::error_code none;
-    auto const executable = std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), none);
-    if (none) return {};
-    auto name = executable.filename().string();
-    // What a package upgrade has replaced.
-    constexpr std::string_view deleted = " (deleted)";
-    if (name.ends_with(deleted)) name.resize(name.size() - deleted.size());
-    return name;
+    auto const name = read_text(fmt::format("/proc/{}/comm", pid));
+    return name ? std::string(trim(*name)) : std::string();
 }
 
 class SignalReloader final : public Reloader {

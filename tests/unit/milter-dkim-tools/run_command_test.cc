@@ -74,7 +74,7 @@ TEST_CASE("a daemon that does not run needs no signal, a stranger gets none") {
     CHECK(reload("4194305\n")->starts_with("not running")); // above every pid_max
     auto const stranger = reload(std::to_string(::getpid()) + "\n");
     REQUIRE_FALSE(stranger);
-    CHECK(stranger.error().text.find("is milter-dkim-tools-tests, not milter-dkim") != std::string::npos);
+    CHECK(stranger.error().text.find("is milter-dkim-too, not milter-dkim") != std::string::npos);
     for (auto const* text : {"1", "-1", "0", "word", "99999999999999"}) CHECK_FALSE(reload(text));
 }
 
