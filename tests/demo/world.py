@@ -13,17 +13,6 @@ from harness import Daemon, Dovecot, Knot, MariaDb, Postfix, Postgres, Sqlite, p
 HERE = Path(__file__).resolve().parent
 VMAIL = 5000  # uid and gid that own the mail; no account of the machine is needed for it
 
-IMAP_USERS = """\
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={vmail} gid={vmail} home={mail}/%d/%n
-}}
-"""
-
 
 class World:
     """Entering starts everything; say(text) tells what is being started."""
@@ -57,13 +46,14 @@ class World:
         self._configure_mx()
         self._configure_partner()
 
+        self.say("starting Dovecot for IMAP")
+        self.imap = stack.enter_context(Dovecot.on(self.box, self.mx.directory / "dovecot.conf", self.words["run"],
+                                                   self.words["imap_port"], self.words["log"]))
         for name, arguments in self._mx_daemons() + self._partner_daemons():
             self.say(f"starting {name}")
             stack.enter_context(Daemon(self.box, name.partition(" ")[0], arguments, name=name.replace(" ", "-"),
                                        env={"MAIL_CONFIG": str(self.mx.directory)}))
-        self.say("starting Dovecot (IMAP) and both Postfix instances")
-        self.imap = stack.enter_context(Dovecot(self.box, extra=IMAP_USERS.format(
-            password=self.password, vmail=VMAIL, mail=self.vmail)))
+        self.say("starting both Postfix instances")
         stack.enter_context(self.partner)
         stack.enter_context(self.mx)
 
@@ -80,7 +70,8 @@ class World:
 
     def _words(self):
         words = {"mx": self.mx.directory, "queue": self.mx.queue, "vmail": self.vmail,
-                 "run": self.box.directory("mx-run"), "mail": self.partner_mail, "mx_port": self.mx.smtp_port,
+                 "run": self.box.directory("mx-run"), "instance": self.box.root.name, "imap_port": self.box.port(),
+                 "log": self.box.logs / "dovecot.log", "mail": self.partner_mail, "mx_port": self.mx.smtp_port,
                  "partner_port": self.partner.smtp_port, "policyd_spf": self._program_for_everybody("policyd-spf")}
         return {**words, **self._database_words()}
 

@@ -110,6 +110,15 @@ class Dovecot:
         self.configuration = box.write(f"{name}/dovecot.conf", text + extra)
         self._process = None
 
+    @classmethod
+    def on(cls, box, configuration, run, imap_port, log_path, name="dovecot"):
+        """A Dovecot on a dovecot.conf of one's own, which has these in it."""
+        self = cls.__new__(cls)
+        self.box, self.name, self.configuration = box, name, configuration
+        self.run, self.imap_port, self.log_path = run, imap_port, log_path
+        self._process = None
+        return self
+
     def __enter__(self):
         self._process = self.box.start(f"{self.name}-master", ["dovecot", "-F", "-c", self.configuration])
         wait_until(lambda: "starting up" in self.log() or self._ended(), 20, lambda: f"Dovecot started: {self.log()}")
