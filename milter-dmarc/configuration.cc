@@ -1,6 +1,9 @@
 // The settings file and the command line, with the files that they name read.
 #include "milter-dmarc/configuration.h"
 
+#include "common/dns/unbound.h"
+#include "milter-dmarc/spf_check.h"
+
 namespace postern::milter_dmarc {
 
 namespace {
@@ -30,17 +33,18 @@ void apply_command_line(Loaded& loaded, daemon::CommandLine const& line) {
 
 Loaded load_configuration(std::string const& path, daemon::CommandLine const& line) {
     Loaded loaded{std::make_shared<Configuration>(), {}};
-    auto read = read_settings(path);
+    auto read = path.empty() ? SettingsResult{} : read_settings(path);
     loaded.problems = std::move(read.problems);
     auto& configuration = *loaded.configuration;
     configuration.settings = std::move(read.settings);
     apply_command_line(loaded, line);
     auto const& settings = configuration.settings;
     auto const problem = [&](std::string text) {
-        loaded.problems.push_back({Problem::Severity::error, {path, 0}, std::move(text)});
+        loaded.problems.push_back(
+            {Problem::Severity::error, {path.empty() ? "no configuration file" : path, 0}, std::move(text)});
     };
 
-    if (!settings.socket && !config::has_errors(loaded.problems))
+    if (!settings.socket && !line.has("t") && !config::has_errors(loaded.problems))
         problem("Socket is required, here or as -p");
     if (!settings.ignore_hosts.empty()) {
         auto hosts = HostList::load(settings.ignore_hosts);
@@ -55,6 +59,21 @@ Loaded load_configuration(std::string const& path, daemon::CommandLine const& li
     else
         problem("PublicSuffixList: " + suffixes.error().text);
     return loaded;
+}
+
+Result<> complete(Configuration& configuration, Configuration const* before, Log& log, Metrics& metrics) {
+    if (before != nullptr && before->resolver &&
+        before->settings.nameservers == configuration.settings.nameservers) {
+        configuration.resolver = before->resolver;
+    } else {
+        dns::ResolverSettings settings;
+        settings.nameservers = configuration.settings.nameservers;
+        auto resolver = dns::make_unbound_resolver(settings, log, metrics);
+        if (!resolver) return std::unexpected(std::move(resolver.error()).within("Nameservers"));
+        configuration.resolver = std::move(*resolver);
+    }
+    configuration.check_spf = make_spf_check(configuration.resolver);
+    return {};
 }
 
 daemon::Process process_of(Settings const& settings) {

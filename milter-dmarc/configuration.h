@@ -16,9 +16,13 @@ struct Loaded {
     std::vector<config::Problem> problems;
 };
 
-// path: the settings file. The command line's -p, -P, -u, -f, -l and -A win over it, here and at every
-// reload.
+// path: the settings file; empty: there is none, all defaults. The command line's -p, -P, -u, -f, -l and -A
+// win over it, here and at every reload.
 Loaded load_configuration(std::string const& path, daemon::CommandLine const& line);
+
+// Gives it a resolver (which has a thread: after the fork) and the SPF check on it. The one of the
+// configuration before is kept unless the name servers changed; before may be null.
+Result<> complete(Configuration& configuration, Configuration const* before, Log& log, Metrics& metrics);
 
 daemon::Process process_of(Settings const& settings);
 

@@ -1,6 +1,9 @@
 // milter-dmarc: checks DMARC as a milter, in place of OpenDMARC.
 #include "common/daemon/startup.h"
 #include "milter-dmarc/service.h"
+#include "milter-dmarc/test_mode.h"
+
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -10,7 +13,7 @@ using daemon::CommandLine;
 namespace {
 
 constexpr daemon::ProgramText program{
-    "milter-dmarc", "milter-dmarc [-AflnvV] [-c FILE] [-p SOCKET] [-P FILE] [-u USER]",
+    "milter-dmarc", "milter-dmarc [-AflnvV] [-c FILE] [-p SOCKET] [-P FILE] [-t FILES] [-u USER]",
     "Checks mail against its author's DMARC policy (RFC 9989) as a milter; replaces OpenDMARC."};
 
 constexpr daemon::OptionSpec options[] = {
@@ -25,6 +28,8 @@ constexpr daemon::OptionSpec options[] = {
     {'f', "", "", "stay in the foreground (Background no)"},
     {'l', "", "", "log to syslog (Syslog yes)"},
     {'A', "", "", "start again after a crash (AutoRestart yes)"},
+    {'t', "", "FILES",
+     "judge the messages in these files, separated by commas, and print what would be done"},
     {'v', "", "", "log more"},
 };
 
@@ -43,13 +48,16 @@ int main(int argc, char** argv) {
         std::fputs(text.c_str(), stdout);
         return daemon::exit_ok;
     }
-    auto const path = line->value("c").value_or(daemon::first_existing(settings_files));
+    // As stock: without any file the defaults hold, and -p names the socket.
+    auto const standard = daemon::first_existing(settings_files);
+    auto const path = line->value("c").value_or(::access(standard.c_str(), F_OK) == 0 ? standard : "");
     auto const load = [&] { return milter_dmarc::load_configuration(path, *line); };
     auto const loaded = load();
     daemon::report_problems(program.name, loaded.problems);
     if (config::has_errors(loaded.problems)) return daemon::exit_configuration;
     if (line->has("n")) return daemon::exit_ok;
 
+    if (auto const files = line->value("t")) return milter_dmarc::judge_files(*files, *loaded.configuration);
     auto const& settings = loaded.configuration->settings;
     auto const log =
         daemon::make_log({settings.syslog, "opendmarc", settings.syslog_facility, line->has("v")});

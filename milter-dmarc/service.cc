@@ -4,8 +4,6 @@
 #include "common/base/secret.h"
 #include "common/base/text.h"
 #include "common/daemon/command_line.h"
-#include "common/dns/unbound.h"
-#include "milter-dmarc/spf_check.h"
 
 #include <unistd.h>
 
@@ -40,28 +38,12 @@ Result<> Service::open(daemon::Opening& opening) {
     return {};
 }
 
-// The resolver has a thread, so it is made after the fork; a reload keeps it unless the name servers changed.
-Result<> Service::complete(Configuration& configuration) {
-    auto const before = current();
-    if (before->resolver && before->settings.nameservers == configuration.settings.nameservers) {
-        configuration.resolver = before->resolver;
-    } else {
-        dns::ResolverSettings settings;
-        settings.nameservers = configuration.settings.nameservers;
-        auto resolver = dns::make_unbound_resolver(settings, log_, metrics_);
-        if (!resolver) return std::unexpected(std::move(resolver.error()).within("Nameservers"));
-        configuration.resolver = std::move(*resolver);
-    }
-    configuration.check_spf = make_spf_check(configuration.resolver);
-    return {};
-}
-
 std::unique_ptr<milter::Session> Service::new_session() {
     return std::make_unique<Session>(current(), log_, outcomes_, random_sample);
 }
 
 Result<> Service::start() {
-    if (auto done = complete(*configuration_); !done) return done;
+    if (auto done = complete(*configuration_, nullptr, log_, metrics_); !done) return done;
     auto const& settings = configuration_->settings;
     log_.info("OpenDMARC Filter (Postern milter-dmarc v{}) starting on {}", POSTERN_VERSION,
               listener_->address().to_string());
@@ -80,7 +62,7 @@ Result<> Service::reload() {
         log_.write(is_error ? LogLevel::error : LogLevel::warning, problem.to_string());
     }
     if (config::has_errors(loaded.problems)) return permanent("the configuration has errors, told above");
-    if (auto done = complete(*loaded.configuration); !done) return done;
+    if (auto done = complete(*loaded.configuration, current().get(), log_, metrics_); !done) return done;
     std::lock_guard const lock(configuration_mutex_);
     configuration_ = std::move(loaded.configuration);
     return {};

@@ -28,7 +28,6 @@ class Service final : public daemon::Service {
     static constexpr std::chrono::seconds stop_grace{10};
 
   private:
-    Result<> complete(Configuration& configuration);
     std::unique_ptr<milter::Session> new_session();
     std::shared_ptr<Configuration const> current() const;
 

@@ -48,19 +48,25 @@ class PolicyService:
 
 
 class MilterDmarcTest(SystemTest):
-    def set_up(self, settings="", restrictions="permit", milters_before=()):
+    def set_up(self, settings="", restrictions="permit", policy=None):
+        """policy: settings of a real policyd-spf under spawn(8)."""
         self.dns = self.enterContext(Knot(self.box, ZONES))
+        master = ""
+        if policy is not None:
+            self.policy_conf = self.box.write("policyd-spf.conf", f"Nameservers = {self.dns.server}\n{policy}")
+            master = f"policy unix - n n - 0 spawn\n  user=nobody argv={program('policyd-spf')} {self.policy_conf}\n"
+            restrictions = "check_policy_service unix:private/policy, permit"
         self.port = self.box.port()
         self.conf = self.box.write("opendmarc.conf", self.settings(settings))
         self.daemon = self.enterContext(Daemon(self.box, "milter-dmarc", ["-c", self.conf]))
         nobody = pwd.getpwnam("nobody")
         self.mail = self.box.directory("mail", owner="nobody", mode=0o700)
-        self.postfix = self.enterContext(Postfix(self.box, main={
+        self.postfix = self.enterContext(Postfix(self.box, master=master, main={
             "virtual_mailbox_domains": "postern.example",
             "virtual_mailbox_maps": "inline:{ann@postern.example=ann/, post@postern.example=post/}",
             "virtual_mailbox_base": self.mail, "virtual_uid_maps": f"static:{nobody.pw_uid}",
             "virtual_gid_maps": f"static:{nobody.pw_gid}", "virtual_minimum_uid": "1",
-            "smtpd_milters": ", ".join([*milters_before, f"inet:127.0.0.1:{self.port}"]),
+            "smtpd_milters": f"inet:127.0.0.1:{self.port}",
             "smtpd_recipient_restrictions": restrictions, "milter_default_action": "tempfail"}))
 
     def settings(self, more):
@@ -147,6 +153,22 @@ class MilterDmarcTest(SystemTest):
         service.action = "prepend " + field.replace("Pass", "Fail")  # and the sender's own field says Pass
         self.assertEqual(self.results(self.send("a@reject.example", field, sender="b@reject.example")),
                          ["fail (p=reject dis=none) header.from=reject.example"])
+
+    def test_what_policyd_spf_found_out_counts(self):
+        self.set_up(policy="skip_addresses = 192.0.2.0/24\n")
+        self.assertEqual(self.results(self.send("a@reject.example", sender="b@reject.example")),
+                         ["pass (p=reject dis=none) header.from=reject.example"])
+        self.assertEqual(self.results(self.send("a@reject.example", sender="b@none.example")),
+                         ["fail (p=reject dis=none) header.from=reject.example"])
+        # A client that policyd-spf skips: the field that the sender wrote himself does not count in its stead.
+        self.policy_conf.write_text(f"Nameservers = {self.dns.server}\nskip_addresses = 127.0.0.0/8\n")
+        self.postfix.stop()  # a spawned policyd-spf lives as long as its smtpd
+        self.postfix.start()
+        forged = ("Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip=127.0.0.2; helo=x; "
+                  "envelope-from=b@reject.example; receiver=x")
+        sent = self.send("a@reject.example", forged, sender="b@reject.example")
+        self.assertRegex("\n".join(self.delivered(sent)), "X-Comment: SPF check N/A for local connections")
+        self.assertEqual(self.results(sent), ["fail (p=reject dis=none) header.from=reject.example"])
 
     def test_spf_is_checked_by_ourselves_where_asked_for(self):
         self.set_up("SPFSelfValidate yes\nSPFIgnoreResults yes\n")
