@@ -61,6 +61,7 @@ Result<std::string> MasterSession::receive(std::string_view bytes) {
         if (!line) return std::unexpected(line.error());
         if (!*line) break;
         if (auto done = handle(**line); !done) return std::unexpected(std::move(done.error()));
+        collect();
     }
     return wake();
 }

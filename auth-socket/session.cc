@@ -43,10 +43,9 @@ Result<std::string> ClientSession::receive(std::string_view bytes) {
         auto done = handle(**line);
         wipe(**line);
         if (!done) return std::unexpected(std::move(done.error()));
+        collect(); // what is ready is answered before the next line is looked at
     }
-    collect();
-    pass_time();
-    return take_output();
+    return wake();
 }
 
 Result<std::string> ClientSession::wake() {
