@@ -27,8 +27,18 @@ std::string field_value(std::string_view value) {
     return out + '"';
 }
 
-// Inside a comment of Authentication-Results: parentheses are escaped (RFC 5322 3.2.2).
+// Comments nest (RFC 5322 3.2.2): parentheses that pair off stay as stock writes them, others are escaped.
+bool is_balanced(std::string_view text) {
+    int depth = 0;
+    for (char const c : text) {
+        depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+        if (depth < 0 || c == '\\') return false;
+    }
+    return depth == 0;
+}
+
 std::string comment_text(std::string_view text) {
+    if (is_balanced(text)) return std::string(text);
     std::string out;
     for (char const c : text) {
         if (c == '(' || c == ')' || c == '\\') out += '\\';

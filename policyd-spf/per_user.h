@@ -1,4 +1,4 @@
-// Per_User: settings of single recipients, policyd-spf.peruser(5).
+// Per_User: settings of single recipients, policyd-spf.conf(5).
 #pragma once
 
 #include "policyd-spf/settings.h"

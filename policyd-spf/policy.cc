@@ -212,10 +212,10 @@ Answer Policy::check(Case& at) {
 
 Finding Policy::find(Case& at, Scope scope) {
     bool const helo = scope == Scope::helo;
-    // The printed fields are in lower case; macros see what the client said.
-    auto const name =
-        at.request.helo_name && !at.request.helo_name->empty() ? *at.request.helo_name : at.subject.helo;
-    spf::Query const query{at.client, helo ? std::string() : *at.request.sender, name};
+    // Everything is in lower case but the local part, which macros see as it came.
+    auto const mailbox = spf::split_sender(helo ? "" : *at.request.sender, at.subject.helo);
+    spf::Query const query{at.client, helo ? "" : mailbox.local_part + "@" + to_lower(mailbox.domain),
+                           at.subject.helo};
     spf::CheckLimits limits{.void_lookups = at.settings.void_limit};
     limits.time = std::min<std::chrono::milliseconds>(at.settings.lookup_time, at.deadline.remaining());
     auto const began = Deadline::Clock::now();
@@ -229,8 +229,7 @@ Finding Policy::find(Case& at, Scope scope) {
         .add();
     if (outcome.void_names.size() > at.settings.void_limit && at.settings.debug_level >= 1)
         shared_.log.info("spfcheck: void_limit={} domain={} void_lookups={}", at.settings.void_limit,
-                         printable(spf::split_sender(query.sender, query.helo).domain),
-                         printable(join(outcome.void_names, ","), 400));
+                         printable(mailbox.domain), printable(join(outcome.void_names, ","), 400));
     return {scope, outcome.verdict, outcome.explanation};
 }
 

@@ -228,7 +228,7 @@ std::vector<Row> rows() {
          "Clients with a confirmed reverse name in or below one of these domains are not checked; a comma "
          "list.",
          set_list<&Settings::domain_whitelist_ptr>},
-        {"Per_User", "", "\"text,/path\": a file with settings of single recipients, policyd-spf.peruser(5).",
+        {"Per_User", "", "\"text,/path\": a file with settings of single recipients, policyd-spf.conf(5).",
          set_per_user},
         {"SPF_Enhanced_Status_Codes", "Yes", "No: replies without the codes of RFC 7372.",
          set_unless_no<&Settings::enhanced_status_codes>},

@@ -136,6 +136,8 @@ Result<bool> Evaluation::matches(Frame const& frame, Term const& term) {
 // RFC 7208 5.2
 Result<bool> Evaluation::matches_include(Frame const& frame, Term const& term) {
     auto const domain = target(frame, term);
+    if (equals_ignoring_case(domain, frame.domain)) // it could only end at the lookup limit
+        return permanent("include has trivial recursion: " + term.text);
     auto const verdict = check_domain(domain, frame.depth + 1);
     if (!verdict) return std::unexpected(verdict.error());
     if (*verdict == Verdict::none)
@@ -157,7 +159,7 @@ Result<bool> Evaluation::matches_mx(Frame const& frame, Term const& term) {
     auto answers = lookup(target(frame, term), dns::RecordType::mx, frame.depth);
     if (!answers) return std::unexpected(std::move(answers.error()));
     if (answers->size() > max_mx) return permanent(fmt::format("More than {} MX records returned", max_mx));
-    std::ranges::stable_sort(*answers, {}, &dns::DnsRecord::preference);
+    std::ranges::sort(*answers, {}, &dns::DnsRecord::preference);
     for (auto const& exchange : *answers) {
         auto const matched = matches_addresses(exchange.data, term, frame.depth);
         if (!matched || *matched) return matched;

@@ -124,10 +124,11 @@ TEST_CASE("ten lookups are allowed over the whole check, eleven are permerror") 
 TEST_CASE("includes that fan out stop at the tenth lookup") {
     std::string records = "example.com TXT v=spf1";
     for (int i = 0; i < 10; ++i) records += fmt::format(" include:l{}.example", i);
-    for (int n = 0; n < 10; ++n) {
-        records += fmt::format("\nl{}.example TXT v=spf1", n);
-        for (int i = 0; i < 10; ++i) records += fmt::format(" include:l{}.example", i);
-    }
+    for (auto const* names : {"lm", "ml"}) // l includes every m, m every l
+        for (int n = 0; n < 10; ++n) {
+            records += fmt::format("\n{}{}.example TXT v=spf1", names[0], n);
+            for (int i = 0; i < 10; ++i) records += fmt::format(" include:{}{}.example", names[1], i);
+        }
     Bench bench(records);
     CHECK(bench.outcome().explanation == "SPF Permanent Error: Too many DNS lookups");
     CHECK(bench.resolver.questions().size() == 11);
@@ -137,6 +138,11 @@ TEST_CASE("redirect loops and include loops are permerror") {
     CHECK(Bench("example.com TXT v=spf1 redirect=example.com").verdict() == "permerror");
     CHECK(Bench("example.com TXT v=spf1 include:a.example\na.example TXT v=spf1 include:example.com")
               .verdict() == "permerror");
+}
+
+TEST_CASE("an include of the own domain is named as what it is") {
+    CHECK(Bench("example.com TXT v=spf1 include:Example.com -all").outcome().explanation ==
+          "SPF Permanent Error: include has trivial recursion: include:Example.com");
 }
 
 TEST_CASE("two void lookups are allowed, three are permerror, and the names are kept") {

@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""Writes stock.txt: what python policyd-spf 3.0.4 answers and logs, for the unit test that holds ours against it.
+
+Needs Debian's python3-spf-engine, python3-spf, python3-authres and python3-dnspython:
+    tests/data/policyd-spf/capture.py > tests/data/policyd-spf/stock.txt
+"""
+
+import io
+import sys
+import syslog
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "system"))
+
+import dns.resolver  # noqa: E402
+from spf_dns import SpfDns, txt  # noqa: E402
+
+CLIENT = "192.0.2.1"
+
+
+def ask(helo, sender, client=CLIENT, recipient="User@Postern.example", instance="1", **more):
+    return {"client_address": client, "helo_name": helo, "sender": sender, "recipient": recipient,
+            "queue_id": "", "instance": instance, **more}
+
+
+DOMAINS = ["pass", "fail", "why", "soft", "softwhy", "neutral", "broken", "mech", "cidr", "two", "void", "deep", "include",
+           "many", "redirect", "none", "down"]
+AR = ["Header_Type = AR", "Authserv_Id = mx.example"]
+NO_HELO = ["HELO_reject = No_Check"]
+CASES = [(f"sender {name}", [], [ask("none.example", f"u.ser@{name.upper()}.example")]) for name in DOMAINS]
+CASES += [(f"helo {name}", [], [ask(f"{name.upper()}.example", "")]) for name in DOMAINS]
+CASES += [(f"authentication-results sender {name}", AR + NO_HELO, [ask("none.example", f"u@{name}.example")])
+          for name in ("pass", "fail", "softwhy", "neutral", "broken", "none", "down")]
+CASES += [(f"authentication-results helo {name}", AR + ["HELO_reject = False"], [ask(f"{name}.example", "")])
+          for name in ("pass", "why", "soft", "none", "down")]
+CASES += [(f"{option} = {word}, {name}", ["HELO_reject = False", f"{option} = {word}"],
+           [ask("fail.example", f"u@{name}.example")])
+          for option, words in (("Mail_From_reject", ("Fail", "Softfail", "SPF_Not_Pass", "False", "No_Check", "Other")),)
+          for word in words for name in ("fail", "soft", "neutral", "broken", "pass")]
+CASES += [(f"HELO_reject = {word}, {name}, {sender or 'null sender'}", [f"HELO_reject = {word}"],
+           [ask(f"{name}.example", sender)])
+          for word in ("Fail", "Softfail", "SPF_Not_Pass", "Null", "False", "No_Check", "Other")
+          for name in ("fail", "soft", "neutral", "pass") for sender in ("", "u@pass.example")]
+CASES += [(f"{'; '.join(conf)}: {helo} {sender}", conf, [ask(helo, sender)]) for conf, helo, sender in [
+    (["PermError_reject = True"], "none.example", "u@broken.example"),
+    (["PermError_reject = True"], "broken.example", ""),
+    (["PermError_reject = True", "Mail_From_reject = False"], "none.example", "u@broken.example"),
+    (["TempError_Defer = True"], "none.example", "u@down.example"),
+    (["TempError_Defer = True"], "down.example", "u@pass.example"),
+    (["TempError_Defer = True", "SPF_Enhanced_Status_Codes = No"], "none.example", "u@down.example"),
+    (["SPF_Enhanced_Status_Codes = No"], "none.example", "u@fail.example"),
+    (["No_Mail = True"], "none.example", "u@fail.example"),
+    (["No_Mail = True"], "none.example", "u@sends.example"),
+    (["No_Mail = True"], "sends.example", ""),
+    (["TestOnly = 0"], "none.example", "u@fail.example"),
+    (["TestOnly = 0"], "none.example", "u@pass.example"),
+    (["Header_Type = None"], "none.example", "u@pass.example"),
+    (["Hide_Receiver = Yes"], "none.example", "u@pass.example"),
+    (["Hide_Receiver = Yes"], "none.example", "u@fail.example"),
+    (["Mail_From_pass_restriction = passed_spf"], "none.example", "u@pass.example"),
+    (["Mail_From_pass_restriction = passed_spf"], "none.example", "u@soft.example"),
+    (["HELO_pass_restriction = passed_helo"], "pass.example", ""),
+    (["HELO_pass_restriction = passed_helo", "Mail_From_pass_restriction = passed"], "pass.example", "u@pass.example"),
+    (["Prospective = 192.0.2.1"], "none.example", "u@pass.example"),
+    (["Reason_Message = {spf} {rejectdefer} {url}"], "none.example", "u@why.example"),
+    (["Reject_Not_Pass_Domains = x.example,soft.example"], "none.example", "u@soft.example"),
+    (["Reject_Not_Pass_Domains = pass.example"], "pass.example", ""),
+    (["Whitelist = 198.51.100.0/24,192.0.2.0/24"], "none.example", "u@fail.example"),
+    (["Domain_Whitelist = other.example,relay.example"], "none.example", "u@fail.example"),
+    (["HELO_Whitelist = helo.example"], "helo.example", "u@fail.example"),
+    (["Domain_Whitelist_PTR = trusted.example"], "none.example", "u@fail.example"),
+    (["Void_Limit = 3"], "none.example", "u@void.example"),
+    (["debugLevel = 2"], "none.example", "u@pass.example"),
+    (["debugLevel = 2"], "none.example", "u@why.example"),
+    (["debugLevel = 2"], "pass.example", ""),
+    (["debugLevel = 0"], "none.example", "u@pass.example"),
+    (["Mock = True"], "none.example", "u@pass.example"),
+    ([], "", "u@pass.example"), ([], "", "nodomain"), ([], "[192.0.2.1]", "u@pass.example"), ([], "", ""),
+]]
+CASES += [(f"skipped {client}", conf, [ask("none.example", "U@fail.example", client=client)])
+          for client in ("127.0.0.1", "::1", "::ffff:127.0.0.1") for conf in ([], AR)]
+CASES += [("an IPv6 client", [], [ask("none.example", "u@pass.example", client="2001:db8::1")]),
+          ("without attributes", ["debugLevel = 2"], [{}, {"client_address": CLIENT}]),
+          ("a local recipient", [], [ask("none.example", "u@pass.example", recipient="postmaster")]),
+          ("no recipient", [], [ask("none.example", "u@pass.example", recipient="")]),
+          ("a queue id", [], [ask("none.example", "u@pass.example", queue_id="4ABCdef")]),
+          ("no queue id", [], [{k: v for k, v in ask("none.example", "u@fail.example").items() if k != "queue_id"}])]
+CASES += [(f"two recipients, {name}", [], [ask("none.example", f"u@{name}.example", recipient="a@one.example"),
+                                           ask("none.example", f"u@{name}.example", recipient="b@two.example")])
+          for name in ("pass", "fail", "none")]
+CASES += [("two messages", [], [ask("none.example", "u@pass.example"), ask("none.example", "u@pass.example", instance="2")]),
+          ("two recipients of a skipped client", [], [ask("h", "u@x.example", client="127.0.0.1")] * 2)]
+
+
+def records():
+    out = {"down.example": [("FAIL", None)]}
+    for line in (HERE / "zone.txt").read_text().splitlines():
+        name, kind, value = line.split(" ", 2)
+        out.setdefault(name, []).append(txt(value) if kind == "TXT" else (kind, value))
+    return out
+
+
+def run(conf, requests):
+    """Stock's answers and log lines, each request by itself."""
+    import spf_engine.policyd_spf as policyd
+    import spf_engine.policydspfsupp as support
+    support.defaultConfigData = dict(DEFAULTS)
+    path = Path("/tmp/capture.conf")
+    path.write_text("\n".join(conf) + "\n")
+    events = []
+    syslog.syslog = lambda *words: events.append(("log", words[-1]))
+    sys.argv = ["policyd-spf", str(path)]
+
+    class Out(io.StringIO):
+        def write(self, text):
+            events.append(("answer", text.removeprefix("action=").removesuffix("\n\n")))
+
+    lines = "".join("".join(f"{k}={v}\n" for k, v in request.items()) + "\n" for request in requests)
+    streams = sys.stdin, sys.stdout
+    sys.stdin, sys.stdout = io.TextIOWrapper(io.BytesIO(lines.encode())), Out()
+    try:
+        policyd.main()
+    finally:
+        sys.stdin, sys.stdout = streams
+        path.unlink()
+    return events
+
+
+def main():
+    global DEFAULTS
+    import spf_engine.policydspfsupp as support
+    DEFAULTS = dict(support.defaultConfigData)
+    with SpfDns(records()) as server:
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers, resolver.port = ["127.0.0.1"], server.port
+        dns.resolver.default_resolver = resolver
+        print("# python policyd-spf 3.0.4 on Debian 12; made by capture.py, with zone.txt as its DNS.")
+        for name, conf, requests in CASES:
+            print(f"\ncase {name}")
+            for line in conf:
+                print(f"conf {line}")
+            for request in requests:
+                print("ask " + "|".join(f"{k}={v}" for k, v in request.items()))
+            for kind, text in run(conf, requests):
+                print(f"{kind} {text}")
+
+
+main()
