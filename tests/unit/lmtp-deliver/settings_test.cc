@@ -189,12 +189,26 @@ TEST_CASE("every default of the tables is what the settings begin with") {
     CHECK(own.spool_memory == SpoolLimits().memory);
 }
 
-TEST_CASE("the sample file is what --print-defaults prints") {
+TEST_CASE("sample and manual pages name every setting with its default") {
     auto const* source = std::getenv("POSTERN_SOURCE");
     REQUIRE(source != nullptr);
-    auto const sample = config::read_file(std::string(source) + "/lmtp-deliver/lmtp-deliver.conf.sample");
-    REQUIRE(sample);
+    auto const read = [&](std::string const& name) {
+        auto text = config::read_file(std::string(source) + "/lmtp-deliver/" + name);
+        REQUIRE(text);
+        return *text;
+    };
     auto const wanted =
         config::defaults_text(config::default_rows(own_table()), config::FileStyle::assignments);
-    CHECK(sample->contains(trim(wanted)));
+    CHECK(read("lmtp-deliver.conf.sample").contains(trim(wanted)));
+    auto const file_page = read("lmtp-deliver.conf.5.scd");
+    for (auto const& row : own_table().rows()) {
+        INFO(row.name);
+        CHECK(file_page.contains(fmt::format("\n*{}* (default: {})\n", row.name,
+                                             row.default_text.empty() ? "empty" : row.default_text)));
+    }
+    auto const program_page = read("lmtp-deliver.8.scd");
+    for (auto const& row : dovecot_table().rows()) {
+        INFO(row.name);
+        CHECK(program_page.contains(fmt::format("*{}*", row.name)));
+    }
 }
