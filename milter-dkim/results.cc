@@ -27,7 +27,8 @@ std::string piece_of(SignatureResult const& result, bool no_header_b) {
     add("i", result.identity);
     add("a", result.algorithm);
     add("s", result.selector);
-    if (!no_header_b) add("b", result.signature);
+    // Base64 stands bare, as OpenDKIM writes it and readers expect it.
+    if (!no_header_b && !result.signature.empty()) out += " header.b=" + result.signature;
     return out;
 }
 

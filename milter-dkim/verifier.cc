@@ -83,12 +83,6 @@ VerifyingLibrary::VerifyingLibrary(Configuration const& configuration)
     set_option(get(), DKIM_OPTS_FLAGS, flags);
     set_option(get(), DKIM_OPTS_CLOCKDRIFT, settings.clock_drift);
     set_option(get(), DKIM_OPTS_MINKEYBITS, settings.minimum_key_bits);
-    if (!configuration.must_be_signed.empty()) {
-        for (auto const& name : configuration.must_be_signed)
-            must_be_signed_.push_back(reinterpret_cast<unsigned char const*>(name.c_str()));
-        must_be_signed_.push_back(nullptr);
-        set_option(get(), DKIM_OPTS_MUSTBESIGNED, must_be_signed_.data());
-    }
     dkim_set_prescreen(get(), on_prescreen);
     dkim_set_key_lookup(get(), on_key_lookup);
 }
@@ -175,12 +169,18 @@ bool Verifier::body(std::string_view chunk) {
     return dkim_minbody(handle_.get()) != 0;
 }
 
+// The library's signature is told from the others by its tags; of equal ones the first is the first.
 Verifier::Field* Verifier::field_of(dkim_siginfo* signature) {
+    if (auto const known = owners_.find(signature); known != owners_.end()) return known->second;
     auto const wanted = tag_value(signature, "b");
     auto const domain = tag_value(signature, "d");
-    for (auto& field : fields_)
-        if (field.read.error.empty() && field.read.signature() == wanted && field.read.tag("d") == domain)
-            return &field;
+    for (auto& field : fields_) {
+        if (!field.read.error.empty() || field.read.signature() != wanted || field.read.tag("d") != domain)
+            continue;
+        if (std::ranges::any_of(owners_, [&](auto const& each) { return each.second == &field; })) continue;
+        owners_.emplace(signature, &field);
+        return &field;
+    }
     return nullptr;
 }
 
@@ -233,6 +233,15 @@ int Verifier::key_lookup(dkim_siginfo* signature, unsigned char* buffer, std::si
     return DKIM_CBSTAT_CONTINUE;
 }
 
+// MustBeSigned: fields that are there must be in h=. The library's own option for it does nothing here.
+bool Verifier::leaves_out_required(Field const& field) const {
+    auto const names = split_words(field.read.tag("h"), ": \t\r\n");
+    return std::ranges::any_of(configuration_.must_be_signed, [&](std::string const& required) {
+        auto const is_it = [&](std::string_view name) { return equals_ignoring_case(name, required); };
+        return find_header(headers_, required) != nullptr && std::ranges::none_of(names, is_it);
+    });
+}
+
 bool Verifier::covers_enough(dkim_siginfo* signature) const { return !is_partial(handle_.get(), signature); }
 
 SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, SignatureResult result) const {
@@ -244,11 +253,14 @@ SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, Si
         return result;
     };
     if (field.unreachable) return say(Kind::temperror, {});
-    if (field.no_key || !field.key_error.empty()) return say(Kind::permerror, {});
+    // OpenDKIM's word for it; RFC 8601 would have permerror.
+    if (field.no_key) return say(Kind::fail, reason_text(DKIM_SIGERROR_NOKEY));
+    if (!field.key_error.empty()) return say(Kind::permerror, {});
     bool const verified = (flags & DKIM_SIGFLAG_PASSED) != 0 && dkim_sig_getbh(signature) == DKIM_SIGBH_MATCH;
     if (verified) {
         // RFC 8301: SHA-1 says nothing any more.
         if (to_lower(result.algorithm) == "rsa-sha1") return say(Kind::policy, "rsa-sha1 is not accepted");
+        if (leaves_out_required(field)) return say(Kind::policy, reason_text(DKIM_SIGERROR_MBSFAILED));
         if (!covers_enough(signature)) return say(Kind::policy, "signature does not cover the whole body");
         if (result.key_bits > 0 && result.key_bits < configuration_.settings.minimum_key_bits)
             return say(Kind::policy, reason_text(DKIM_SIGERROR_KEYTOOSMALL));
@@ -271,7 +283,8 @@ SignatureResult Verifier::result_of(Field const& field, dkim_siginfo* signature)
     result.algorithm = field.read.tag("a");
     result.identity =
         field.read.tags.find("i") ? field.read.tag("i") : (result.domain.empty() ? "" : "@" + result.domain);
-    result.signature = field.read.signature().substr(0, header_b_length);
+    for (char const c : field.read.signature().substr(0, header_b_length))
+        if (is_alnum(c) || c == '+' || c == '/' || c == '=') result.signature += c;
     result.dnssec = field.dnssec;
     if (!field.read.error.empty()) result.kind = Kind::permerror;
     if (signature == nullptr) return result;
@@ -279,8 +292,10 @@ SignatureResult Verifier::result_of(Field const& field, dkim_siginfo* signature)
     if (dkim_sig_getkeysize(signature, &bits) == DKIM_STAT_OK) result.key_bits = bits;
     char prefix[1024];
     std::size_t size = sizeof prefix - 1;
-    if (dkim_get_sigsubstring(handle_.get(), signature, prefix, &size) == DKIM_STAT_OK)
-        result.signature.assign(prefix, size);
+    // Longer only where another signature begins with the same octets.
+    if (dkim_get_sigsubstring(handle_.get(), signature, prefix, &size) == DKIM_STAT_OK &&
+        size > header_b_length)
+        result.signature = field.read.signature().substr(0, size);
     return field.chosen ? judged(field, signature, std::move(result)) : result;
 }
 

@@ -31,7 +31,6 @@ class VerifyingLibrary {
     struct Close {
         void operator()(dkim_lib* library) const;
     };
-    std::vector<unsigned char const*> must_be_signed_; // the library keeps the pointers
     std::unique_ptr<dkim_lib, Close> library_;
 };
 
@@ -74,6 +73,7 @@ class Verifier {
     Result<std::string> key_record(Field& field, std::string const& name);
     SignatureResult result_of(Field const& field, dkim_siginfo* signature) const;
     SignatureResult judged(Field const& field, dkim_siginfo* signature, SignatureResult result) const;
+    bool leaves_out_required(Field const& field) const;
     bool covers_enough(dkim_siginfo* signature) const;
     void conclude(std::vector<SignatureResult> const& results);
 
@@ -84,6 +84,7 @@ class Verifier {
     std::string job_id_;
     std::string sender_domain_;
     std::vector<Field> fields_;
+    std::map<dkim_siginfo*, Field*> owners_;
     struct Free {
         void operator()(dkim* handle) const;
     };

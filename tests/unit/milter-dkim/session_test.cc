@@ -1,0 +1,313 @@
+// Whole messages through the session: what the MTA is told to do, and what the log says.
+#include "milter-dkim/session.h"
+
+#include "common/base/text.h"
+#include "tests/unit/milter-dkim/support.h"
+#include "tests/unit/support/catch.h"
+#include "tests/unit/support/fake_resolver.h"
+
+#include <sys/stat.h>
+
+using namespace postern;
+using namespace postern::milter_dkim;
+using namespace postern::test;
+using milter::Verdict;
+
+namespace {
+
+class MapMacros final : public milter::Macros {
+  public:
+    std::map<std::string, std::string, std::less<>> values{{"j", "mx.example.com"}, {"i", "Q1"}};
+    std::optional<std::string> get(std::string_view name) const override {
+        auto const found = values.find(name);
+        if (found == values.end()) return std::nullopt;
+        return found->second;
+    }
+};
+
+// Writes down what it is told, one line each.
+class Notes final : public milter::Editor {
+  public:
+    std::string text;
+    bool refuses = false;
+
+    Result<> insert_header(int index, std::string_view name, std::string_view value) override {
+        return note(fmt::format("insert {} {}: {}", index, name, value));
+    }
+    Result<> add_header(std::string_view name, std::string_view value) override {
+        return note(fmt::format("add {}: {}", name, value));
+    }
+    Result<> change_header(std::string_view name, int index, std::string_view value) override {
+        return note(fmt::format("change {} {}: {}", name, index, value));
+    }
+    Result<> quarantine(std::string_view reason) override {
+        return note(fmt::format("quarantine {}", reason));
+    }
+    Result<> add_recipient(std::string_view recipient) override {
+        return note(fmt::format("rcpt+ {}", recipient));
+    }
+    Result<> delete_recipient(std::string_view recipient) override {
+        return note(fmt::format("rcpt- {}", recipient));
+    }
+    void progress() override {}
+
+  private:
+    Result<> note(std::string line) {
+        if (refuses) return temporary("refused");
+        text += line + "\n";
+        return {};
+    }
+};
+
+std::string told(Verdict const& verdict) {
+    constexpr std::string_view names[] = {"next", "accept", "reject", "discard", "tempfail", "skip"};
+    std::string out(names[static_cast<int>(verdict.action)]);
+    if (!verdict.code.empty()) out += " " + verdict.code + " " + verdict.enhanced + " " + verdict.text;
+    return out;
+}
+
+struct World {
+    TempDir dir;
+    TestLog log;
+    Metrics metrics;
+    Outcomes outcomes{metrics};
+    std::shared_ptr<FakeResolver> resolver = std::make_shared<FakeResolver>();
+    std::shared_ptr<Generation> generation = std::make_shared<Generation>();
+    MapMacros macros;
+    milter::Client client{"mail.example.org", "192.0.2.7"};
+
+    explicit World(std::string_view settings = {}) {
+        auto const path = dir.write("k", rsa_key());
+        chmod(path.c_str(), 0600);
+        auto made = configure("Domain example.com\nKeyFile " + path +
+                                  "\nSelector s\nRequireSafeKeys no\nAuthservID us\n" + std::string(settings),
+                              log);
+        log.expect("key data is not secure");
+        INFO(made.problems);
+        REQUIRE(made.configuration);
+        generation->configuration = made.configuration;
+        generation->library = std::make_shared<VerifyingLibrary>(*made.configuration);
+        generation->resolver = resolver;
+        resolver->zone.txt("s._domainkey.example.com",
+                           "v=DKIM1; p=" + (*SigningKey::parse(rsa_key(), 1024))->public_base64());
+    }
+
+    struct Result {
+        std::string verdict; // the first that is not "next"
+        std::string edits;
+    };
+    Result send(HeaderList const& headers, std::string_view body = "hello\r\n", bool leading_space = true) {
+        Session session(generation, {leading_space}, log, outcomes);
+        return send(session, headers, body, leading_space);
+    }
+    Result send(Session& session, HeaderList const& headers, std::string_view body = "hello\r\n",
+                bool leading_space = true) {
+        Notes notes;
+        auto const stop = [](Verdict const& verdict) {
+            return verdict.action != Verdict::Action::next && verdict.action != Verdict::Action::skip;
+        };
+        if (auto verdict = session.connect(client, macros); stop(verdict)) return {told(verdict), ""};
+        session.mail_from("<a@example.com>", {}, macros);
+        session.recipient("<b@example.net>", macros);
+        for (auto const& [name, value] : headers)
+            if (auto verdict =
+                    session.header(name, leading_space ? value : std::string(trim_left(value)), macros);
+                stop(verdict))
+                return {told(verdict), ""};
+        if (auto verdict = session.end_of_headers(macros); stop(verdict)) return {told(verdict), ""};
+        if (!body.empty())
+            if (auto verdict = session.body(body); stop(verdict)) return {told(verdict), ""};
+        notes.refuses = refuses;
+        auto const verdict = session.end_of_message(notes, macros);
+        return {told(verdict), notes.text};
+    }
+    // A signed message as the other side gets it.
+    HeaderList signed_message() {
+        auto const before = client;
+        client = {"localhost", "127.0.0.1"};
+        auto edits = send(plain).edits;
+        client = before;
+        auto headers = plain;
+        constexpr std::string_view prefix = "insert 0 DKIM-Signature: ";
+        REQUIRE(edits.starts_with(prefix));
+        edits.pop_back();
+        headers.insert(headers.begin(), {"DKIM-Signature", " " + edits.substr(prefix.size())});
+        return headers;
+    }
+
+    bool refuses = false;
+    HeaderList plain{
+        {"From", " a@example.com"}, {"Subject", " x"}, {"Date", " Sat, 21 Nov 2026 09:00:00 +0000"}};
+};
+
+} // namespace
+
+TEST_CASE("mail from this machine is signed, and the other side finds it good") {
+    World world("SyslogSuccess yes");
+    auto const headers = world.signed_message();
+    CHECK(world.log.contains("Q1: DKIM-Signature field added (s=s, d=example.com)"));
+    auto const seen = world.send(headers);
+    CHECK(seen.verdict == "accept");
+    CHECK(seen.edits.starts_with(
+        "insert 0 Authentication-Results: us;\n\tdkim=pass (1024-bit key; unprotected) header.d=example.com "
+        "header.i=@example.com header.a=rsa-sha256 header.s=s header.b="));
+    CHECK(seen.edits.ends_with(";\n\tdkim-atps=neutral\n"));
+    CHECK(world.log.contains("Q1: DKIM verification successful"));
+    CHECK(world.log.contains("Q1: external host mail.example.org attempted to send as example.com"));
+}
+
+TEST_CASE("protocol 2 without leading spaces signs the same fields") {
+    World world;
+    auto const headers = world.signed_message();
+    CHECK(world.send(headers, "hello\r\n", false).edits.contains("dkim=pass"));
+}
+
+TEST_CASE("an MTA that takes no signature gets a temporary failure, not unsigned mail") {
+    World world;
+    world.client = {"localhost", "127.0.0.1"};
+    world.refuses = true;
+    CHECK(world.send(world.plain).verdict == "tempfail");
+    CHECK(world.log.expect("Q1: refused"));
+}
+
+TEST_CASE("forged results under our name are removed, whatever they say and however broken") {
+    World world;
+    HeaderList headers{{"Authentication-Results", " us; dkim=pass header.d=bank.example"},
+                       {"Authentication-Results", " other; dkim=pass"},
+                       {"Authentication-Results", " US/77; spf=pass smtp.mailfrom=bank.example"},
+                       {"authentication-results", " us (unclosed; dkim=pass"},
+                       {"Authentication-Results", " \"us\"; none"}};
+    headers.insert(headers.end(), world.plain.begin(), world.plain.end());
+    auto const seen = world.send(headers);
+    CHECK(seen.edits == "change Authentication-Results 5: \nchange Authentication-Results 4: \nchange "
+                        "Authentication-Results 3: \n"
+                        "change Authentication-Results 1: \n");
+    CHECK(World("KeepAuthResults yes").send(headers).edits.empty());
+    CHECK(World("RemoveARFrom other").send(headers).edits.contains("change Authentication-Results 2: \n"));
+    // What is signed here is our own mail.
+    world.client = {"localhost", "127.0.0.1"};
+    CHECK_FALSE(world.send(headers).edits.contains("change"));
+}
+
+TEST_CASE("unsigned mail gets a result only when asked for") {
+    CHECK(World().send({{"From", " x@example.org"}}).edits.empty());
+    CHECK(World("AlwaysAddARHeader yes\nAuthservIDWithJobID yes").send({{"From", " x@example.org"}}).edits ==
+          "insert 0 Authentication-Results: us/Q1; dkim=none; dkim-atps=neutral\n");
+    CHECK(World("On-NoSignature reject").send({{"From", " x@example.org"}}).verdict ==
+          "reject 550 5.7.0 no DKIM signature data");
+}
+
+TEST_CASE("results lead to what the settings say") {
+    auto const verdict = [](std::string_view settings, auto const& change) {
+        World world(settings);
+        auto headers = world.signed_message();
+        change(world, headers);
+        auto const seen = world.send(headers);
+        for (auto const* line : {"key retrieval failed", "bad signature data"}) world.log.expect(line);
+        return seen.verdict;
+    };
+    auto const broken = [](World&, HeaderList& headers) { headers[2].second = " changed"; };
+    auto const missing = [](World& world, HeaderList&) { world.resolver->zone = Zone(); };
+    auto const silent = [](World& world, HeaderList&) {
+        world.resolver->zone.fail("s._domainkey.example.com");
+    };
+    CHECK(verdict("", broken) == "accept");
+    CHECK(verdict("On-BadSignature reject", broken) == "reject 550 5.7.0 bad DKIM signature data");
+    CHECK(verdict("On-BadSignature discard", broken) == "discard");
+    CHECK(verdict("", missing) == "accept");
+    CHECK(verdict("On-KeyNotFound tempfail", missing) == "tempfail 451 4.7.5 DKIM key retrieval failed");
+    CHECK(verdict("", silent) == "tempfail 451 4.7.5 DKIM key retrieval failed");
+    CHECK(verdict("On-DNSError accept", silent) == "accept");
+    CHECK(verdict("On-Default reject", silent) == "reject 550 5.7.0 DKIM key retrieval failed");
+}
+
+TEST_CASE("failing mail is held or sent elsewhere when that is configured") {
+    World world("Quarantine yes\nRedirectFailuresTo postmaster@example.com");
+    auto headers = world.signed_message();
+    headers[2].second = " changed";
+    auto const edits = world.send(headers).edits;
+    CHECK(edits.contains("quarantine DKIM signature failed to verify\nrcpt- <b@example.net>\nadd "
+                         "X-Original-Recipient: b@example.net\n"
+                         "rcpt+ <postmaster@example.com>\n"));
+}
+
+TEST_CASE("a message without a usable sender is told as malformed") {
+    World world;
+    auto const seen = world.send({{"Subject", " x"}});
+    CHECK(seen.verdict == "accept");
+    CHECK(seen.edits ==
+          "insert 0 Authentication-Results: us; dkim=permerror (bad message/signature format)\n");
+    CHECK(World("IgnoreMalformedMail yes").send({{"Subject", " x"}}).edits.empty());
+}
+
+TEST_CASE("a header over MaximumHeaders is a matter of security, at the limit it is not") {
+    World world("MaximumHeaders 100");
+    HeaderList const at_limit{{"From", " x@example.org"}, {"X", " " + std::string(76, 'x')}};
+    CHECK(world.send(at_limit).verdict == "accept");
+    HeaderList const over{{"From", " x@example.org"}, {"X", " " + std::string(77, 'x')}};
+    CHECK(world.send(over).verdict == "tempfail 451 4.7.0 message header too large");
+    CHECK(World("MaximumHeaders 100\nOn-Security quarantine").send(over).edits ==
+          "quarantine message header too large\n");
+    CHECK(World("MaximumHeaders 100\nOn-Security accept").send(over).verdict == "accept");
+}
+
+TEST_CASE("peers pass untouched") {
+    World world("PeerList 192.0.2.0/24");
+    CHECK(world.send({{"From", " x@example.org"}}).verdict == "accept");
+}
+
+TEST_CASE("old signatures are removed from the last to the first, and not signed") {
+    World world("RemoveOldSignatures yes\nSignHeaders *,+dkim-signature");
+    world.client = {"localhost", "127.0.0.1"};
+    auto headers = world.plain;
+    headers.insert(headers.begin(), {{"DKIM-Signature", " old1"}, {"DKIM-Signature", " old2"}});
+    auto const edits = world.send(headers).edits;
+    CHECK(edits.starts_with(
+        "change DKIM-Signature 2: \nchange DKIM-Signature 1: \ninsert 0 DKIM-Signature: v=1;"));
+    CHECK(edits.contains("h=From:Subject:Date;"));
+}
+
+TEST_CASE("several keys give several signatures, the last on top") {
+    TempDir files;
+    chmod(files.write("r", rsa_key()).c_str(), 0600);
+    chmod(files.write("e", ed25519_key()).c_str(), 0600);
+    auto const table = files.write("signing", "*@example.com r,e\n");
+    World world("KeyTable csl:r=example.com:r:" + files.path("r") + ",e=example.com:e:" + files.path("e") +
+                "\nSigningTable refile:" + table);
+    world.client = {"localhost", "127.0.0.1"};
+    auto const edits = world.send(world.plain).edits;
+    CHECK(edits.starts_with("insert 0 DKIM-Signature: v=1; a=rsa-sha256;"));
+    CHECK(edits.contains("\ninsert 0 DKIM-Signature: v=1; a=ed25519-sha256;"));
+}
+
+TEST_CASE("a broken header is refused with RequiredHeaders") {
+    World world("RequiredHeaders yes");
+    CHECK(world.send({{"From", " x@example.org"}, {"Date", " d"}, {"Subject", " 1"}, {"subject", " 2"}})
+              .verdict == "reject 550 5.0.0 message header breaks RFC 5322");
+    CHECK(world.send({{"From", " x@example.org"}, {"Date", " d"}, {"Subject", " 1"}}).verdict == "accept");
+}
+
+TEST_CASE("messages of one connection do not touch each other, and an aborted one is forgotten") {
+    World world;
+    Session session(world.generation, {true}, world.log, world.outcomes);
+    auto const headers = world.signed_message();
+    CHECK(world.send(session, headers).edits.contains("dkim=pass"));
+    session.mail_from("<a@example.com>", {}, world.macros);
+    session.header("DKIM-Signature", " garbage", world.macros);
+    session.abort();
+    CHECK(world.send(session, {{"From", " x@example.org"}}).edits.empty());
+    CHECK(world.send(session, headers).edits.contains("dkim=pass"));
+}
+
+TEST_CASE("what the negotiation asks for follows from the settings") {
+    auto const actions = [](std::string_view settings) {
+        return negotiation(*World(settings).generation->configuration).actions;
+    };
+    CHECK(actions("") == 0x111);
+    CHECK(actions("KeepAuthResults yes") == 0x101);
+    CHECK(actions("CaptureUnknownErrors yes") == 0x131);
+    CHECK(actions("RedirectFailuresTo x@example.com") == 0x11d);
+    CHECK(negotiation(*World().generation->configuration).wanted_steps == 0x100702);
+    CHECK(negotiation(*World("MacroList verified").generation->configuration).macros ==
+          std::vector<std::pair<int, std::string>>{{6, "i {verified}"}});
+}
