@@ -21,6 +21,14 @@ dns::ResolverSettings resolver_settings(Settings const& settings) {
     return out;
 }
 
+void log_problems(std::vector<config::Problem> const& problems, LogLevel lowest, Log& log) {
+    for (auto const& problem : problems) {
+        bool const is_error = problem.severity == config::Problem::Severity::error;
+        auto const level = is_error ? LogLevel::error : LogLevel::warning;
+        if (level >= lowest) log.write(level, problem.to_string());
+    }
+}
+
 // spawn(8) gives its program one socket as standard input, output and error: a line there would be an answer.
 bool is_stderr_the_client() {
     struct stat out{};
@@ -87,7 +95,7 @@ Result<> Service::start() {
 
 Result<> Service::reload() {
     auto read = read_settings(settings_path_);
-    daemon::report_problems("policyd-spf", read.problems, &log_);
+    log_problems(read.problems, LogLevel::warning, log_);
     if (config::has_errors(read.problems)) return permanent(settings_path_ + " has errors");
     std::lock_guard const lock(settings_mutex_);
     settings_ = std::make_shared<Settings const>(std::move(read.settings));
@@ -111,12 +119,9 @@ std::string user_of(Settings const& settings) {
 int serve(std::optional<std::string> const& listen, std::string const& settings_path, ReadSettings read,
           Metrics& metrics) {
     auto const log = open_log(listen.has_value(), read.settings);
-    bool const quiet = read.settings.debug_level < 0;
-    for (auto const& problem : read.problems) {
-        bool const is_error = problem.severity == config::Problem::Severity::error;
-        if (!quiet && (is_error || listen))
-            log->write(is_error ? LogLevel::error : LogLevel::warning, problem.to_string());
-    }
+    // Under spawn(8) a process starts every few minutes: warnings would only be repeated.
+    if (read.settings.debug_level >= 0)
+        log_problems(read.problems, listen ? LogLevel::warning : LogLevel::error, *log);
     if (!listen) return serve_standard_streams(std::move(read.settings), *log, metrics);
     auto address = net::parse_listen_address(*listen);
     if (!address) {

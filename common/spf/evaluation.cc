@@ -107,12 +107,28 @@ Result<std::optional<Record>> Evaluation::fetch_record(std::string const& domain
 }
 
 Result<std::optional<Verdict>> Evaluation::walk(Frame const& frame) {
-    auto const matcher = [&](Term const& term) { return matches(frame, term); };
+    Term const* matched = nullptr; // of those that ask the DNS
+    auto const matcher = [&](Term const& term) {
+        auto answer = matches(frame, term);
+        if (answer && *answer) matched = &term;
+        return answer;
+    };
     auto const decided = engine_.walk(frame.record.terms, client_, matcher);
     if (!decided) return std::unexpected(decided.error());
     if (!*decided) return std::nullopt;
-    tell(frame.depth, "{} decides: {}", frame.domain, to_string(verdict_of(**decided)));
+    if (trace_)
+        tell(frame.depth, "{} decides: {}", deciding_term(frame, matched), to_string(verdict_of(**decided)));
     return verdict_of(**decided);
+}
+
+// The engine gives the qualifier only: the term is the DNS's that matched, or the first of the others.
+std::string Evaluation::deciding_term(Frame const& frame, Term const* matched) const {
+    for (auto const& term : frame.record.terms) {
+        bool const listed =
+            term.network && client_.in_network(*term.network, client_.is_v4() ? term.prefix4 : term.prefix6);
+        if (&term == matched || listed || term.mechanism == Mechanism::all) return term.text;
+    }
+    return "?";
 }
 
 Result<bool> Evaluation::matches(Frame const& frame, Term const& term) {

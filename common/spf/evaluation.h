@@ -29,6 +29,7 @@ class Evaluation {
     Result<Verdict> check_domain(std::string domain, unsigned depth);
     Result<std::optional<Record>> fetch_record(std::string const& domain, unsigned depth);
     Result<std::optional<Verdict>> walk(Frame const& frame);
+    std::string deciding_term(Frame const& frame, Term const* matched) const;
     Result<bool> matches(Frame const& frame, Term const& term);
     Result<bool> matches_include(Frame const& frame, Term const& term);
     Result<bool> matches_addresses(std::string const& name, Term const& term, unsigned depth);

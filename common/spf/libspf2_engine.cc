@@ -21,6 +21,7 @@ extern "C" {
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
@@ -96,6 +97,22 @@ std::vector<Piece> pieces_of(std::span<Term const> terms) {
         }
     }
     return pieces;
+}
+
+// Made here and not by SPF_server_new_dns(), which aborts the process on a host name of 64 octets. What the
+// walk reads of it is the layer, the limits, and the two texts for an explanation that nobody looks at.
+Server make_server(SPF_dns_server_t& layer) {
+    Server server(static_cast<SPF_server_t*>(std::calloc(1, sizeof(SPF_server_t))));
+    if (!server) return server;
+    server->resolver = &layer;
+    server->max_dns_mech = uncounted;
+    server->max_dns_ptr = uncounted;
+    server->max_dns_mx = uncounted;
+    SPF_response_t* raw = nullptr;
+    bool const good = SPF_server_set_rec_dom(server.get(), "receiver.postern") == SPF_E_SUCCESS &&
+                      SPF_server_set_explanation(server.get(), "none", &raw) == SPF_E_SUCCESS;
+    Response const response(raw);
+    return good ? std::move(server) : Server();
 }
 
 // What the lookup callback needs; libspf2 carries the pointer in the DNS layer's hook.
@@ -191,9 +208,8 @@ Result<std::optional<Qualifier>> Libspf2Engine::walk(std::span<Term const> terms
     layer.lookup = &lookup;
     layer.name = "postern";
     layer.hook = &walk;
-    Server const server(SPF_server_new_dns(&layer, 0)); // it does not own a layer without destroy
+    auto const server = make_server(layer); // it does not own a layer without destroy
     if (!server || !walk.spare) return temporary("no memory");
-    SPF_server_set_max_dns_mech(server.get(), uncounted);
     auto const request = make_request(server.get(), client);
     if (!request) return temporary("no memory");
     for (auto const& piece : pieces_of(terms)) {

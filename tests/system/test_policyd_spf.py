@@ -256,6 +256,14 @@ class DaemonTest(SystemTest):
             for attacker in attackers:
                 self.assertIn(b"Received-SPF: Temperror (mailfrom)", attacker.until(b"\n\n"))
 
+    def test_a_host_name_of_64_octets_does_no_harm(self):
+        request = self.request("127.0.0.2", "u@partner.example").decode()
+        with SpfDns(ZONE) as dns:
+            conf = self.box.write("own.conf", f"{LOCAL}Nameservers = {dns.server}\n")
+            told = self.box.run(["unshare", "-u", "sh", "-c", f"hostname {'a' * 64}; exec {program('policyd-spf')} {conf}"],
+                                input=request)
+        self.assertIn("Received-SPF: Pass (mailfrom)", told.stdout)
+
     def test_explain_and_check_record_print_the_evaluation(self):
         with SpfDns(ZONE) as dns:
             conf = self.box.write("own.conf", f"Nameservers = {dns.server}\n")

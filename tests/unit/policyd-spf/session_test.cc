@@ -64,7 +64,7 @@ TEST_CASE("explain shows both identities, every lookup and the counts") {
   a (1 of 10 lookups)
     lookup h.example A: 1 records
   a: matches
-  h.example decides: pass
+  a decides: pass
   lookups: 1 of 10, void lookups: 0 of 2
   result: pass (sender SPF authorized)
 
@@ -77,9 +77,9 @@ MAIL FROM u@p.example from 192.0.2.1
     mx (2 of 10 lookups)
       lookup i.example MX: 0 records
     mx: does not match
-    i.example decides: neutral
+    ?all decides: neutral
   include:i.example: does not match
-  p.example decides: fail
+  -all decides: fail
   lookups: 2 of 10, void lookups: 1 of 2
     no answer: i.example MX
   result: fail (SPF fail - not authorized)

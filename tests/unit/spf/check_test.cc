@@ -275,6 +275,22 @@ TEST_CASE("the time of a check is bounded: what comes too late is temperror") {
     CHECK(bench.verdict() == "temperror");
 }
 
+TEST_CASE("the trace names the term that decides") {
+    auto const last = [](std::string_view record, std::string_view client) {
+        Bench bench("example.com TXT " + std::string(record));
+        std::string told;
+        Checker(bench.resolver, *bench.engine)
+            .check({*IpAddress::parse(client), "user@example.com", "h.example"}, {},
+                   [&](unsigned, std::string const& line) { told = line; });
+        return told;
+    };
+    CHECK(last("v=spf1 ip4:192.0.2.0/24 ip4:192.0.2.1 -all", "192.0.2.1") ==
+          "ip4:192.0.2.0/24 decides: pass");
+    CHECK(last("v=spf1 ip4:192.0.2.0/24 a -all", "203.0.113.1") == "-all decides: fail");
+    CHECK(last("v=spf1 ~ip6:2001:db8::/32 -all", "2001:db8::1") == "~ip6:2001:db8::/32 decides: softfail");
+    CHECK(last("v=spf1 ip4:192.0.2.0/24", "203.0.113.1") == "no term matches: neutral");
+}
+
 TEST_CASE("the trace tells every term and lookup") {
     Bench bench(
         "example.com TXT v=spf1 include:inc.example -all\ninc.example TXT v=spf1 a\ninc.example A 192.0.2.1");
@@ -292,8 +308,8 @@ include:inc.example (1 of 10 lookups)
   a (2 of 10 lookups)
     lookup inc.example A: 1 records
   a: matches
-  inc.example decides: pass
+  a decides: pass
 include:inc.example: matches
-example.com decides: pass
+include:inc.example decides: pass
 )");
 }
