@@ -2,9 +2,9 @@
 #include "auth-socket/service.h"
 
 #include "auth-socket/mux_session.h"
-#include "auth-socket/users/loader.h"
 
 #include <algorithm>
+#include <array>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +15,11 @@ namespace {
 
 // Postfix's and Dovecot's processes keep their connections for as long as they live.
 constexpr std::chrono::hours idle_timeout{24 * 30};
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
 
 PenaltySettings penalty_settings(OwnSettings const& own) {
     PenaltySettings settings;
@@ -32,6 +37,7 @@ Configuration load_configuration(std::string const& dovecot_conf, OwnSettings co
     Configuration configuration;
     if (config::has_errors(problems)) return configuration;
     configuration.settings = understand_dovecot(read.root, own, problems);
+    configuration.settings.client.mechanism.host_name = host_name();
     if (!config::has_errors(problems))
         configuration.users = load_users(configuration.settings, helper, hashing, log, metrics, problems);
     return configuration;
@@ -70,6 +76,10 @@ Result<> AuthService::open(daemon::Opening& opening) {
 MasterSettings AuthService::master_settings(ListenerSettings const& listener) const {
     MasterSettings settings;
     settings.master_role = listener.role == Role::master;
+    settings.flush_cache = [this](std::vector<std::string> const& users) {
+        auto const cache = current()->users.cache;
+        return cache ? cache->flush(users) : 0;
+    };
     struct stat status{};
     auto const& path = listener.address.address.path;
     if (!path.empty() && ::stat(path.c_str(), &status) == 0) {
@@ -83,15 +93,16 @@ MasterSettings AuthService::master_settings(ListenerSettings const& listener) co
 net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
     if (listener.role == Role::master || listener.role == Role::userdb) {
         return [this, settings = master_settings(listener)](net::Peer const& peer, net::Waker waker) {
-            return std::make_unique<MasterSession>(settings, current()->users, surroundings_, peer,
-                                                   std::move(waker));
+            return std::make_unique<MasterSession>(settings, current()->users.authenticator, surroundings_,
+                                                   peer, std::move(waker));
         };
     }
     if (listener.role == Role::mux) {
         return [this](net::Peer const&, net::Waker waker) {
             auto const configuration = current();
             return std::make_unique<MuxSession>(configuration->settings.client.failure_delay,
-                                                configuration->users, surroundings_, std::move(waker));
+                                                configuration->users.authenticator, surroundings_,
+                                                std::move(waker));
         };
     }
     return [this, listener](net::Peer const&, net::Waker waker) -> std::unique_ptr<net::Session> {
@@ -99,8 +110,8 @@ net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
         auto settings = configuration->settings.client;
         settings.login_role = listener.role == Role::login;
         settings.close_on_temporary = listener.close_on_temporary;
-        return std::make_unique<ClientSession>(std::move(settings), configuration->users, surroundings_,
-                                               std::move(waker));
+        return std::make_unique<ClientSession>(std::move(settings), configuration->users.authenticator,
+                                               surroundings_, std::move(waker));
     };
 }
 
@@ -124,7 +135,8 @@ Result<> AuthService::reload() {
     std::vector<config::Problem> problems;
     auto fresh = loader_(problems);
     for (auto const& problem : problems) log_.warning("auth: {}", problem.to_string());
-    if (fresh.users == nullptr) return permanent("the configuration has errors; the old one stays in use");
+    if (fresh.users.authenticator == nullptr)
+        return permanent("the configuration has errors; the old one stays in use");
     std::lock_guard const lock(configuration_mutex_);
     configuration_ = std::make_shared<Configuration const>(std::move(fresh));
     return {};

@@ -5,6 +5,7 @@
 #include "auth-socket/master_session.h"
 #include "auth-socket/session.h"
 #include "auth-socket/settings.h"
+#include "auth-socket/users/loader.h"
 #include "common/daemon/service.h"
 #include "common/net/server.h"
 
@@ -19,7 +20,7 @@ namespace postern::auth_socket {
 // What a configuration comes to; taken once per connection, replaced as a whole by a reload.
 struct Configuration {
     Settings settings;
-    std::shared_ptr<Authenticator const> users; // null when a problem is an error
+    Users users;
 };
 
 // Reads both files. Problems are added.

@@ -3,6 +3,7 @@
 
 #include "auth-socket/session.h"
 #include "auth-socket/users/authenticator.h"
+#include "auth-socket/users/cache.h"
 #include "auth-socket/users/database.h"
 #include "common/config/blocks.h"
 #include "common/config/settings.h"
@@ -43,12 +44,6 @@ struct OwnSettings {
 config::Table<OwnSettings> const& own_table();
 inline constexpr char own_configuration_path[] = "/etc/postern/auth-socket.conf";
 std::vector<config::Problem> read_own_settings(std::string const& path, OwnSettings& own);
-
-struct CacheSettings {
-    std::size_t size = 0; // octets; 0: none
-    std::chrono::milliseconds ttl = std::chrono::hours(1);
-    std::chrono::milliseconds negative_ttl = std::chrono::hours(1);
-};
 
 struct Settings {
     std::string base_dir = "/run/dovecot";

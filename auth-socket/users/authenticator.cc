@@ -147,7 +147,8 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
             return verdict;
         }
     }
-    auto const rows = passdb.database->lookup(request);
+    auto const& database = *passdb.database;
+    auto const rows = database.lookup(request);
     if (!rows) {
         log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), rows.error().text);
         return Verdict::temporary;
@@ -156,20 +157,40 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
         say(passdb, request, "unknown user");
         return Verdict::unknown_user;
     }
+    auto const asked = request;
+    auto verdict = judge_rows(passdb, *rows, request, outcome, question.judge);
+    if (question.password == nullptr) return verdict;
+    if (verdict == Verdict::password_mismatch) {
+        auto const fresh = database.lookup_again(asked);
+        if (!fresh) {
+            log_.error("auth: {}{}: {}", passdb.block.name, asked.log_name(), fresh.error().text);
+            return Verdict::temporary;
+        }
+        if (*fresh && !(*fresh)->empty()) {
+            request = asked;
+            verdict = judge_rows(passdb, **fresh, request, outcome, question.judge);
+        }
+    }
+    database.note(asked, verdict == Verdict::ok);
+    if (verdict == Verdict::password_mismatch)
+        say(passdb, request, "Password mismatch" + shown(*question.password));
+    return verdict;
+}
+
+// Several rows are passwords of several applications: one after another.
+Verdict Authenticator::judge_rows(ConfiguredPassdb const& passdb, std::vector<Fields> const& rows,
+                                  Request& request, Outcome& outcome, Judge const& judge) const {
     auto verdict = Verdict::unknown_user;
-    for (auto const& row : *rows) { // several rows: app passwords, one after another
+    for (auto const& row : rows) {
         auto attempt = request;
         auto attempt_outcome = outcome;
-        verdict = judge_row(passdb, row, attempt, attempt_outcome, question.judge);
-        if (verdict == Verdict::ok || &row == &rows->back()) {
+        verdict = judge_row(passdb, row, attempt, attempt_outcome, judge);
+        if (verdict == Verdict::ok || &row == &rows.back()) {
             request = std::move(attempt);
             outcome = std::move(attempt_outcome);
         }
         if (verdict == Verdict::ok || verdict == Verdict::temporary) break;
     }
-    if (verdict == Verdict::password_mismatch)
-        say(passdb, request,
-            "Password mismatch" + (question.password == nullptr ? "" : shown(*question.password)));
     return verdict;
 }
 

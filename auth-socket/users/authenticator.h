@@ -54,6 +54,8 @@ class Authenticator final : public Authority {
     Outcome ask_passdbs(Request& request, bool master, Question const& question) const;
     Verdict ask_passdb(ConfiguredPassdb const& passdb, Request& request, Outcome& outcome,
                        Question const& question) const;
+    Verdict judge_rows(ConfiguredPassdb const& passdb, std::vector<Fields> const& rows, Request& request,
+                       Outcome& outcome, Judge const& judge) const;
     Verdict judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request, Outcome& outcome,
                       Judge const& judge) const;
     Verdict check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,

@@ -51,7 +51,17 @@ class Passdb {
     virtual std::string default_scheme() const { return "PLAIN"; }
     // What is stored about the user, a Fields for each row; no row: unknown here. A column that is NULL is
     // left out, but for the password, which then has no value. Temporary error: could not be found out.
-    virtual Result<std::vector<Fields>> lookup(Request const& request) const = 0;
+    virtual Result<std::vector<Fields>>
+    lookup(Request const& request) const = 0; // What the answer depends on, besides the databases: the values
+                                              // of the query's variables. Absent: answers of
+    // this database are not to be kept.
+    virtual std::optional<std::string> cache_key(Request const&) const { return std::nullopt; }
+    // After a wrong password: the rows anew, where lookup() gave kept ones that may be out of date.
+    virtual Result<std::optional<std::vector<Fields>>> lookup_again(Request const&) const {
+        return std::nullopt;
+    }
+    // How the password compared with what lookup() gave.
+    virtual void note(Request const&, bool /*matched*/) const {}
     // PAM and the like tell nothing; they only say yes or no. Absent: this database is not of that kind.
     virtual std::optional<Result<Checked>> check(Request const&, Secret const&) const { return std::nullopt; }
 };

@@ -78,19 +78,28 @@ class Loader {
 
 } // namespace
 
-std::shared_ptr<Authenticator const> load_users(Settings const& settings, Helper const& helper,
-                                                FairSlots& hashing, Log& log, Metrics& metrics,
-                                                std::vector<Problem>& problems) {
+Users load_users(Settings const& settings, Helper const& helper, FairSlots& hashing, Log& log,
+                 Metrics& metrics, std::vector<Problem>& problems) {
     std::vector<Problem> found;
     Loader loader(helper, log, metrics, found);
+    Users users;
+    if (settings.cache.size > 0)
+        users.cache = std::make_shared<AuthCache>(settings.cache, [] { return Deadline::Clock::now(); });
     std::vector<ConfiguredPassdb> passdbs;
     std::vector<ConfiguredUserdb> userdbs;
-    for (auto const& block : settings.passdbs) passdbs.push_back({block, loader.passdb(block)});
+    for (auto const& block : settings.passdbs) {
+        auto database = loader.passdb(block);
+        if (users.cache && database)
+            database =
+                std::make_shared<CachedPassdb const>(database, users.cache, std::to_string(passdbs.size()));
+        passdbs.push_back({block, std::move(database)});
+    }
     for (auto const& block : settings.userdbs) userdbs.push_back({block, loader.userdb(block)});
     problems.insert(problems.end(), found.begin(), found.end());
-    if (config::has_errors(found)) return nullptr;
-    return std::make_shared<Authenticator const>(settings.authenticator, std::move(passdbs),
-                                                 std::move(userdbs), hashing, log);
+    if (!config::has_errors(found))
+        users.authenticator = std::make_shared<Authenticator const>(
+            settings.authenticator, std::move(passdbs), std::move(userdbs), hashing, log);
+    return users;
 }
 
 } // namespace postern::auth_socket

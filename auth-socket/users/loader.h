@@ -11,9 +11,13 @@
 
 namespace postern::auth_socket {
 
-// Reads the files that the blocks name. Null when there is an error among the problems it adds.
-std::shared_ptr<Authenticator const> load_users(Settings const& settings, Helper const& helper,
-                                                FairSlots& hashing, Log& log, Metrics& metrics,
-                                                std::vector<config::Problem>& problems);
+struct Users {
+    std::shared_ptr<Authenticator const> authenticator; // null when a problem is an error
+    std::shared_ptr<AuthCache> cache;                   // null when there is none
+};
+
+// Reads the files that the blocks name. Problems are added.
+Users load_users(Settings const& settings, Helper const& helper, FairSlots& hashing, Log& log,
+                 Metrics& metrics, std::vector<config::Problem>& problems);
 
 } // namespace postern::auth_socket

@@ -67,6 +67,18 @@ Result<std::vector<Fields>> SqlUsers::lookup(Request const& request) const {
     return all;
 }
 
+// Absent where the query asks for the password: kept answers would know it.
+std::optional<std::string> SqlUsers::cache_key(Request const& request) const {
+    std::string key;
+    for (auto const& name : password_query_.variables()) {
+        if (name.ends_with('w') || name.contains("password")) return std::nullopt;
+        auto const value = variable_value(name, request);
+        if (!value) return std::nullopt;
+        key += *value + '\0';
+    }
+    return key;
+}
+
 Result<std::optional<Fields>> SqlUsers::lookup_after(Outcome const*, Request const& request) const {
     auto const rows = run(user_query_, request);
     if (!rows) return std::unexpected(rows.error());

@@ -45,6 +45,7 @@ class SqlUsers final : public Passdb, public Userdb {
 
     std::string default_scheme() const override { return settings_.default_scheme; }
     Result<std::vector<Fields>> lookup(Request const& request) const override; // Passdb's
+    std::optional<std::string> cache_key(Request const& request) const override;
     Result<std::optional<Fields>> lookup_after(Outcome const* login, Request const& request) const override;
     Result<bool> list(std::function<void(std::string_view)> const& each) const override;
 

@@ -1,0 +1,106 @@
+// Answers of password queries that are kept for a while.
+#include "auth-socket/users/cache.h"
+
+#include <algorithm>
+
+namespace postern::auth_socket {
+
+namespace {
+
+// About what an entry takes, with the room of the containers.
+std::size_t octets(std::string const& key, std::vector<Fields> const& rows) {
+    std::size_t size = 2 * key.size() + 200;
+    for (auto const& row : rows)
+        for (auto const& [name, value] : row) size += name.size() + value.value_or("").size() + 80;
+    return size;
+}
+
+} // namespace
+
+std::optional<AuthCache::Found> AuthCache::find(std::string_view key) {
+    std::lock_guard const lock(mutex_);
+    auto const at = entries_.find(key);
+    if (at == entries_.end()) return std::nullopt;
+    auto& entry = at->second;
+    order_.splice(order_.end(), order_, entry.position);
+    return Found{entry.rows, entry.until <= now_(), entry.last_matched};
+}
+
+AuthCache::Entries::iterator AuthCache::drop(Entries::iterator at) {
+    used_ -= at->second.size;
+    order_.erase(at->second.position);
+    return entries_.erase(at);
+}
+
+void AuthCache::keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows) {
+    std::lock_guard const lock(mutex_);
+    if (auto const old = entries_.find(key); old != entries_.end()) drop(old);
+    auto const size = octets(key, rows);
+    auto const ttl = rows.empty() ? settings_.negative_ttl : settings_.ttl;
+    if (size > settings_.size || ttl <= ttl.zero()) return;
+    auto const position = order_.insert(order_.end(), key);
+    entries_.emplace(key, Entry{user, rows, now_() + ttl, false, size, position});
+    used_ += size;
+    while (used_ > settings_.size) drop(entries_.find(order_.front()));
+}
+
+void AuthCache::note(std::string_view key, bool matched) {
+    std::lock_guard const lock(mutex_);
+    if (auto const at = entries_.find(key); at != entries_.end()) at->second.last_matched = matched;
+}
+
+std::size_t AuthCache::flush(std::span<std::string const> users) {
+    std::lock_guard const lock(mutex_);
+    std::size_t count = 0;
+    for (auto at = entries_.begin(); at != entries_.end();) {
+        auto const goes = users.empty() || std::ranges::find(users, at->second.user) != users.end();
+        at = goes ? drop(at) : std::next(at);
+        count += goes ? 1 : 0;
+    }
+    return count;
+}
+
+std::size_t AuthCache::size() const {
+    std::lock_guard const lock(mutex_);
+    return used_;
+}
+
+std::optional<std::string> CachedPassdb::key(Request const& request) const {
+    auto const key = database_->cache_key(request);
+    return key ? std::optional(name_ + '\0' + *key) : std::nullopt;
+}
+
+Result<std::vector<Fields>> CachedPassdb::ask(Request const& request, std::string const& key) const {
+    auto rows = database_->lookup(request);
+    if (rows) cache_->keep(key, request.user, *rows);
+    return rows;
+}
+
+Result<std::vector<Fields>> CachedPassdb::lookup(Request const& request) const {
+    auto const mine = key(request);
+    if (!mine) return database_->lookup(request);
+    auto found = cache_->find(*mine);
+    if (found && !found->expired) return std::move(found->rows);
+    auto rows = ask(request, *mine);
+    // Known from before is better than "try again later" while the database is away; but somebody who was
+    // unknown may have come since.
+    if (!rows && rows.error().kind == ErrorKind::temporary && found && !found->rows.empty())
+        return std::move(found->rows);
+    return rows;
+}
+
+// A password that was right a moment ago and is not now may have been changed in the database.
+Result<std::optional<std::vector<Fields>>> CachedPassdb::lookup_again(Request const& request) const {
+    auto const mine = key(request);
+    auto const found = mine ? cache_->find(*mine) : std::nullopt;
+    if (!found || !found->last_matched) return std::nullopt;
+    auto rows = ask(request, *mine);
+    if (!rows) return std::unexpected(std::move(rows.error()));
+    return std::move(*rows);
+}
+
+void CachedPassdb::note(Request const& request, bool matched) const {
+    if (auto const mine = key(request)) cache_->note(*mine, matched);
+}
+
+} // namespace postern::auth_socket

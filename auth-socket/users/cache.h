@@ -1,0 +1,88 @@
+// Answers of password queries that are kept for a while (auth_cache_size, auth_cache_ttl).
+#pragma once
+
+#include "auth-socket/logins.h"
+#include "auth-socket/users/database.h"
+
+#include <chrono>
+#include <cstddef>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::auth_socket {
+
+struct CacheSettings {
+    std::size_t size = 0; // octets; 0: none
+    std::chrono::milliseconds ttl = std::chrono::hours(1);
+    std::chrono::milliseconds negative_ttl = std::chrono::hours(1); // of unknown users
+};
+
+// Thread-safe. Beyond its size the entry unused longest goes.
+class AuthCache {
+  public:
+    AuthCache(CacheSettings settings, TimeSource now) : settings_(settings), now_(std::move(now)) {}
+
+    struct Found {
+        std::vector<Fields> rows;  // none: the user was unknown
+        bool expired = false;      // only to be used when the database is away
+        bool last_matched = false; // the last password tried was right
+    };
+    std::optional<Found> find(std::string_view key);
+    void keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows);
+    void note(std::string_view key, bool matched);
+    // All of it, or what belongs to these users. Gives how many went.
+    std::size_t flush(std::span<std::string const> users);
+    std::size_t size() const; // octets in use
+
+  private:
+    struct Entry {
+        std::string user;
+        std::vector<Fields> rows;
+        Deadline::Clock::time_point until;
+        bool last_matched = false;
+        std::size_t size = 0;
+        std::list<std::string>::iterator position;
+    };
+    using Entries = std::map<std::string, Entry, std::less<>>;
+    Entries::iterator drop(Entries::iterator at);
+
+    CacheSettings const settings_;
+    TimeSource now_;
+    mutable std::mutex mutex_; // guards all below
+    Entries entries_;
+    std::list<std::string> order_; // keys, the one used last at the end
+    std::size_t used_ = 0;
+};
+
+// A passdb whose answers are kept. One whose cache_key() is absent is asked every time.
+class CachedPassdb final : public Passdb {
+  public:
+    // name tells this passdb's keys from others'.
+    CachedPassdb(std::shared_ptr<Passdb const> database, std::shared_ptr<AuthCache> cache, std::string name)
+        : database_(std::move(database)), cache_(std::move(cache)), name_(std::move(name)) {}
+
+    std::string default_scheme() const override { return database_->default_scheme(); }
+    Result<std::vector<Fields>> lookup(Request const& request) const override;
+    Result<std::optional<std::vector<Fields>>> lookup_again(Request const& request) const override;
+    void note(Request const& request, bool matched) const override;
+    std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override {
+        return database_->check(request, password);
+    }
+
+  private:
+    std::optional<std::string> key(Request const& request) const;
+    Result<std::vector<Fields>> ask(Request const& request, std::string const& key) const;
+
+    std::shared_ptr<Passdb const> const database_;
+    std::shared_ptr<AuthCache> const cache_;
+    std::string const name_;
+};
+
+} // namespace postern::auth_socket

@@ -1,0 +1,116 @@
+// Kept answers: when they are used, when the database is asked all the same, and when they go.
+#include "auth-socket/users/cache.h"
+#include "tests/unit/auth-socket/fixture.h"
+#include "tests/unit/support/catch.h"
+
+using namespace postern;
+using namespace postern::auth_socket;
+using namespace postern::auth_socket::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// As an SQL passdb whose query has %u.
+class KeyedUsers final : public Passdb {
+  public:
+    std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
+    Result<std::vector<Fields>> lookup(Request const& request) const override {
+        return users->lookup(request);
+    }
+    std::optional<std::string> cache_key(Request const& request) const override { return request.user; }
+};
+
+struct Cached {
+    House house;
+    std::shared_ptr<KeyedUsers> database = std::make_shared<KeyedUsers>();
+    std::shared_ptr<AuthCache> cache;
+
+    explicit Cached(CacheSettings settings = {100'000, 1h, 10min})
+        : cache(std::make_shared<AuthCache>(settings, house.clock)) {
+        set("one");
+    }
+    void set(std::string const& password) {
+        database->users->rows["a@x"] = {fields({{"password", "{PLAIN}" + password}})};
+    }
+    Verdict check(std::string_view password, std::string const& user = "a@x") {
+        Authenticator const authority({}, {passdb(std::make_shared<CachedPassdb>(database, cache, "0"))}, {},
+                                      house.hashing, house.log);
+        Request request;
+        request.original_user = user;
+        request.mechanism = "PLAIN";
+        return authority.check_password(request, "", Secret(password)).verdict;
+    }
+    int asked() const { return database->users->asked; }
+};
+
+} // namespace
+
+TEST_CASE("a second login is answered without the database until its time is over") {
+    Cached cached;
+    CHECK(cached.check("one") == Verdict::ok);
+    CHECK(cached.check("one") == Verdict::ok);
+    CHECK(cached.asked() == 1);
+    cached.house.now += 1h;
+    CHECK(cached.check("one") == Verdict::ok);
+    CHECK(cached.asked() == 2);
+}
+
+TEST_CASE("a changed password works at once, and guessing does not ask the database each time") {
+    Cached cached;
+    CHECK(cached.check("one") == Verdict::ok);
+    cached.set("two");
+    CHECK(cached.check("two") == Verdict::ok);
+    CHECK(cached.asked() == 2);
+    CHECK(cached.check("bad") == Verdict::password_mismatch); // was right before: maybe changed
+    CHECK(cached.asked() == 3);
+    CHECK(cached.check("worse") == Verdict::password_mismatch);
+    CHECK(cached.check("worst") == Verdict::password_mismatch);
+    CHECK(cached.asked() == 3);
+    CHECK(cached.check("two") == Verdict::ok);
+}
+
+TEST_CASE("an unknown user is kept for its own time") {
+    Cached cached;
+    CHECK(cached.check("x", "b@x") == Verdict::unknown_user);
+    CHECK(cached.check("x", "b@x") == Verdict::unknown_user);
+    CHECK(cached.asked() == 1);
+    cached.house.now += 10min;
+    CHECK(cached.check("x", "b@x") == Verdict::unknown_user);
+    CHECK(cached.asked() == 2);
+}
+
+TEST_CASE(
+    "while the database is away an expired answer lets in, and never says wrong password for a new one") {
+    Cached cached;
+    CHECK(cached.check("one") == Verdict::ok);
+    cached.house.now += 2h;
+    cached.database->users->fails = true;
+    CHECK(cached.check("one") == Verdict::ok);
+    CHECK(cached.check("new") == Verdict::temporary); // was right before: the database must say
+    CHECK(cached.check("x", "b@x") == Verdict::temporary);
+    CHECK(cached.house.log.expect("the database is away"));
+}
+
+TEST_CASE("a flush takes all, or the answers of the users it names") {
+    Cached cached;
+    CHECK(cached.check("one") == Verdict::ok);
+    CHECK(cached.check("x", "b@x") == Verdict::unknown_user);
+    std::vector<std::string> const other{"c@x"}, mine{"a@x"};
+    CHECK(cached.cache->flush(other) == 0);
+    CHECK(cached.cache->flush(mine) == 1);
+    CHECK(cached.cache->flush({}) == 1);
+    CHECK(cached.cache->size() == 0);
+}
+
+TEST_CASE("the cache keeps to its size, and the entry unused longest goes") {
+    Cached cached({1500, 1h, 1h});
+    for (int i = 0; i < 50; ++i) {
+        CHECK(cached.check("x", "u" + std::to_string(i) + "@x") == Verdict::unknown_user);
+        CHECK(cached.cache->size() <= 1500);
+    }
+    auto const before = cached.asked();
+    CHECK(cached.check("x", "u49@x") == Verdict::unknown_user);
+    CHECK(cached.asked() == before);
+    CHECK(cached.check("x", "u0@x") == Verdict::unknown_user);
+    CHECK(cached.asked() == before + 1);
+}
