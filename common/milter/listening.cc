@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -89,8 +90,14 @@ Result<> hand_over_by_replacement(int descriptor) {
 
 } // namespace
 
+void answer_without_delay(int listener) {
+    int const on = 1;
+    setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 Result<> hand_over_listener(int descriptor, HandOver way) {
     if (!is_listening(descriptor)) return permanent("the descriptor is not a listening socket");
+    answer_without_delay(descriptor);
     if (way != HandOver::by_replacement) {
         // libmilter closes the one it is given.
         int const given = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
