@@ -1,6 +1,7 @@
 // libmilter's callbacks, and its start and end.
 #include "common/milter/listening.h"
 #include "common/milter/session.h"
+#include "common/milter/signal_thread.h"
 
 #include "common/base/text.h"
 
@@ -8,6 +9,7 @@
 #include <libmilter/mfapi.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <condition_variable>
 #include <csignal>
@@ -26,6 +28,8 @@ constexpr auto answer_time = std::chrono::milliseconds(60);
 // How long libmilter may take to come back from smfi_main once it was woken.
 constexpr auto end_time = std::chrono::milliseconds(300);
 constexpr unsigned long every_action = 0x1ff;
+// How long its signal thread may take to begin waiting; only a signal in the first moment depends on it.
+constexpr auto signal_thread_time = std::chrono::milliseconds(500);
 constexpr std::size_t max_reply_text = 900; // libmilter refuses above 980 with the codes
 
 struct Connection {
@@ -348,11 +352,14 @@ class Milter::Impl {
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &before);
         thread_ = std::thread([] {
-            smfi_main();
+            auto const answer = smfi_main();
             std::lock_guard const lock(state->mutex);
             state->main_ended = true;
             state->changed.notify_all();
+            // Ended without our stop() and without a failure: its signal thread took what was meant for main.
+            if (answer == MI_SUCCESS && !state->stopping) ::kill(::getpid(), SIGTERM);
         });
+        wait_for_signal_thread(signal_thread_time);
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return {};
     }

@@ -1,11 +1,13 @@
 """Every daemon survives garbage, half requests, over-long lines and peers that vanish: one line, closed, the next one served."""
 
+import os
 import socket
 import struct
 import unittest
 
 from harness import Daemon, Sqlite, SystemTest, Talk, wait_until
 
+VMAIL = 5000
 CROWD = 40  # peers that connect and say nothing
 
 
@@ -124,7 +126,94 @@ service auth {{
         self.assertTrue(talk.line().startswith("OK\t1\tuser=ann"))
 
 
-del Hostile  # not a test by itself
+class LmtpTest(Hostile, SystemTest):
+    half = b"LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<ann@a.example>\r\nDATA\r\nSubject: x\r\n\r\nhalf a mess"
+    over_long = b"LHLO " + b"x" * 1_000_000
+
+    def start(self):
+        self.mail = self.box.directory("mail")
+        os.chown(self.mail, VMAIL, VMAIL)
+        run = self.box.directory("run")
+        address = self.box.path("lmtp")
+        conf = self.box.write("dovecot.conf", f"""\
+base_dir = {run}
+mail_location = maildir:{self.mail}/%n
+mail_uid = {VMAIL}
+mail_gid = {VMAIL}
+first_valid_uid = {VMAIL}
+passdb {{
+  driver = static
+  args = password=secret
+}}
+userdb {{
+  driver = static
+  args = uid={VMAIL} gid={VMAIL} home={self.mail}/%n
+}}
+service auth {{
+  user = root
+  unix_listener {run}/auth-userdb {{
+    mode = 0666
+  }}
+}}
+service lmtp {{
+  unix_listener {address} {{
+    mode = 0666
+  }}
+}}
+""")
+        self.enterContext(Daemon(self.box, "auth-socket", ["-c", conf]))
+        return self.enterContext(Daemon(self.box, "lmtp-deliver", ["-c", conf])), str(address)
+
+    def serve(self):
+        talk = self.talk()
+        talk.send(b"LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<ann@a.example>\r\nDATA\r\nSubject: x\r\n\r\nx\r\n.\r\nQUIT\r\n")
+        self.assertIn(b" Saved\r\n", talk.rest())
+        self.delivered = getattr(self, "delivered", 0) + 1
+        self.assertEqual(len(list(self.mail.glob("ann/new/*"))), self.delivered, "whole messages only, each once")
+
+
+class PolicyTest(Hostile, SystemTest):
+    half = b"request=smtpd_access_policy\nclient_address=192.0.2.1\nhelo_name=x.example\nsender=a@b.example\n"
+    over_long = b"sender=" + b"x" * 1_000_000
+
+    def start(self):
+        address = self.box.path("policy")
+        conf = self.box.write("policyd-spf.conf", "skip_addresses = 192.0.2.0/24\nNameservers = 127.0.0.1@1\n")
+        return self.enterContext(Daemon(self.box, "policyd-spf", ["--listen", f"unix:{address}", conf])), str(address)
+
+    def serve(self):
+        talk = self.talk()
+        talk.send(self.half + b"instance=1\n\n")
+        self.assertIn(b"action=prepend X-Comment: SPF check N/A for local connections", talk.until(b"\n\n"))
+
+
+class MilterHostile(Hostile):
+    """Milters: a packet is a length, a command octet and data; a good client negotiates and quits."""
+
+    half = struct.pack(">IcIII", 13, b"O", 6, 0x1ff, 0x1fffff)
+    over_long = struct.pack(">Ic", 0x7fffffff, b"B") + b"x" * 1_000_000
+
+    def serve(self):
+        talk = self.talk()
+        talk.send(self.half)
+        self.assertEqual(talk.take(5)[4:], b"O")
+        talk.send(struct.pack(">Ic", 1, b"Q"))
+
+    def start(self):
+        address = self.box.path("milter")
+        conf = self.box.write("milter.conf", f"Socket local:{address}\nNameservers 127.0.0.1@1\nSyslog no\n" + self.more)
+        return self.enterContext(Daemon(self.box, self.program, ["-f", self.option, conf])), str(address)
+
+
+class MilterDkimTest(MilterHostile, SystemTest):
+    program, option, more = "milter-dkim", "-x", "Mode v\n"
+
+
+class MilterDmarcTest(MilterHostile, SystemTest):
+    program, option, more = "milter-dmarc", "-c", ""
+
+
+del Hostile, MilterHostile  # not tests by themselves
 
 
 if __name__ == "__main__":

@@ -115,6 +115,16 @@ class Talk:
         self._buffer = rest
         return found + end
 
+    def take(self, count):
+        """Exactly so many octets; AssertionError when the peer closes before."""
+        while len(self._buffer) < count:
+            piece = self.socket.recv(65536)
+            if not piece:
+                raise AssertionError(f"the peer closed; before: {self._buffer!r}")
+            self._buffer += piece
+        found, self._buffer = self._buffer[:count], self._buffer[count:]
+        return found
+
     def line(self):
         return self.until(b"\n").decode(errors="surrogateescape").rstrip("\r\n")
 
