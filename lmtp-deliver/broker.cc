@@ -100,32 +100,37 @@ bool become_user(Plan const& plan) {
 }
 
 // The child of one job.
-int work(Depositor& depositor, Log& log, Descriptors descriptors) {
+int work(Depositor& depositor, Log& log, uid_t lowest_uid, Descriptors descriptors) {
     ::alarm(job_seconds);
     auto const job = decode_job(whole_file(descriptors.job.get()));
     if (!job || job->plans.empty()) return EXIT_FAILURE;
     auto const& first = job->plans.front();
     for (auto const& plan : job->plans)
-        if (plan.uid != first.uid || plan.gid != first.gid || plan.uid == 0) return EXIT_FAILURE;
+        if (plan.uid != first.uid || plan.gid != first.gid || plan.uid < lowest_uid || plan.uid == 0) {
+            log.error("lmtp({}): a job for uid {} gid {} is refused", plan.user, plan.uid, plan.gid);
+            return EXIT_FAILURE;
+        }
     if (!become_user(first)) {
         log.error("lmtp({}): cannot become uid {} gid {}: {}", first.user, first.uid, first.gid,
                   std::strerror(errno));
         return EXIT_FAILURE;
     }
-    std::vector<Outcome> outcomes;
+    auto const tell = [&](Outcome const& outcome) {
+        auto const text = encode_outcome(outcome);
+        // Whoever waits is gone when this fails: then the copies are sent again, as after any lost
+        // connection.
+        [[maybe_unused]] auto const written = ::write(descriptors.answer.get(), text.data(), text.size());
+    };
     if (job->check_only) {
-        auto const refused = depositor.refusal(first);
-        outcomes.push_back(refused ? *refused : Outcome{Outcome::Kind::saved, ""});
+        tell(depositor.refusal(first).value_or(Outcome{Outcome::Kind::saved, ""}));
     } else {
         auto const message = Spool::of_file(std::move(descriptors.message), job->size);
-        outcomes = depositor.deposit(message, job->plans);
+        depositor.deposit(message, job->plans, tell);
     }
-    auto const answer = encode_outcomes(outcomes);
-    auto const written = ::write(descriptors.answer.get(), answer.data(), answer.size());
-    return written == static_cast<ssize_t>(answer.size()) ? EXIT_SUCCESS : EXIT_FAILURE;
+    return EXIT_SUCCESS;
 }
 
-[[noreturn]] void serve(net::Descriptor jobs, Depositor& depositor, Log& log) {
+[[noreturn]] void serve(net::Descriptor jobs, Depositor& depositor, Log& log, uid_t lowest_uid) {
     ::prctl(PR_SET_NAME, "lmtp-broker");
     // The service manager signals every process; this one ends after the last job, when the socket closes.
     for (int const signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) std::signal(signal, SIG_IGN);
@@ -138,7 +143,7 @@ int work(Depositor& depositor, Log& log, Descriptors descriptors) {
             jobs.reset();
             int code = EXIT_FAILURE;
             try {
-                code = work(depositor, log, std::move(*descriptors));
+                code = work(depositor, log, lowest_uid, std::move(*descriptors));
             } catch (std::exception const& broken) {
                 log.error("lmtp: a delivery ended by a failure of our own: {}", broken.what());
             }
@@ -149,26 +154,26 @@ int work(Depositor& depositor, Log& log, Descriptors descriptors) {
     ::_exit(EXIT_SUCCESS);
 }
 
-// All that comes until the writer is gone.
-Result<std::string> read_answer(int fd) {
+// All that comes until the writer is gone; what was not said by then has failed.
+std::string read_answer(int fd) {
     // A little longer than the child lives.
     auto const deadline = Deadline::after(std::chrono::seconds(job_seconds + 10));
     std::string out;
     std::array<char, 4096> buffer{};
-    for (;;) {
+    while (!deadline.expired()) {
         pollfd waiting{fd, POLLIN, 0};
-        if (::poll(&waiting, 1, deadline.poll_timeout()) == 0) return temporary("a delivery took too long");
+        if (::poll(&waiting, 1, deadline.poll_timeout()) == 0) break;
         auto const count = ::read(fd, buffer.data(), buffer.size());
         if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return system_error("waiting for a delivery", errno);
-        if (count == 0) return out;
+        if (count <= 0) break;
         out.append(buffer.data(), static_cast<std::size_t>(count));
     }
+    return out;
 }
 
 } // namespace
 
-Result<Broker> Broker::start(Depositor& depositor, Log& log) {
+Result<Broker> Broker::start(Depositor& depositor, Log& log, uid_t lowest_uid) {
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
         return system_error("socketpair", errno);
@@ -178,7 +183,7 @@ Result<Broker> Broker::start(Depositor& depositor, Log& log) {
     if (child < 0) return system_error("fork", errno);
     if (child == 0) {
         ours.reset();
-        serve(std::move(theirs), depositor, log);
+        serve(std::move(theirs), depositor, log, lowest_uid);
     }
     return Broker(std::move(ours), child, log);
 }
@@ -197,9 +202,7 @@ Result<std::vector<Outcome>> Broker::run(Job const& job, int message) {
         send_descriptors(jobs_.get(), {text->get(), message < 0 ? text->get() : message, write_end.get()});
     write_end.reset();
     if (!sent) return std::unexpected(sent.error());
-    auto const bytes = read_answer(answer.get());
-    if (!bytes) return std::unexpected(bytes.error());
-    return decode_outcomes(*bytes, job.plans.size());
+    return decode_outcomes(read_answer(answer.get()), job.plans.size());
 }
 
 std::vector<Outcome> Broker::deposit(Spool& message, std::span<Plan const> plans) {

@@ -15,12 +15,13 @@ namespace postern::lmtp_deliver {
 // so that it cannot store a copy after the answer.
 inline constexpr unsigned job_seconds = 540;
 
-// Started while the program has one thread. A child's death, a job that cannot be sent, an answer that is not
-// whole: every copy of the job failed for now.
+// Started while the program has one thread. A child's death, a job that cannot be sent: the copies it has not
+// told of failed for now.
 class Broker final : public Executor {
   public:
     // Forks. The parent gets the handle; the child serves jobs and does not return.
-    static Result<Broker> start(Depositor& depositor, Log& log);
+    // Jobs for uids below lowest_uid, and for root, are refused whoever sends them.
+    static Result<Broker> start(Depositor& depositor, Log& log, uid_t lowest_uid);
     Broker(Broker&&) noexcept = default;
     ~Broker() override = default; // the process ends when the socket closes
 

@@ -49,16 +49,20 @@ std::string Depositor::prefix(Plan const& plan) const {
     return fmt::format("lmtp({})<{}><{}>", plan.user, ::getpid(), plan.session_id);
 }
 
-std::vector<Outcome> Depositor::deposit(Spool const& message, std::span<Plan const> plans) {
+void Depositor::deposit(Spool const& message, std::span<Plan const> plans, Tell const& tell) {
     constexpr std::size_t header_looked_at = 65536;
     auto const id = message_id(message.beginning(header_looked_at));
-    std::vector<Outcome> outcomes;
     std::optional<Stored> earlier;
     for (auto const& plan : plans) {
         auto outcome = deposit_one(message, plan, id, earlier);
         if (!outcome) log_.error("{}: msgid={}: save failed: {}", prefix(plan), id, outcome.error().text);
-        outcomes.push_back(outcome ? std::move(*outcome) : Outcome{});
+        tell(outcome ? std::move(*outcome) : Outcome{});
     }
+}
+
+std::vector<Outcome> Depositor::deposit(Spool const& message, std::span<Plan const> plans) {
+    std::vector<Outcome> outcomes;
+    deposit(message, plans, [&](Outcome outcome) { outcomes.push_back(std::move(outcome)); });
     return outcomes;
 }
 

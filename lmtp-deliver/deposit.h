@@ -21,7 +21,10 @@ class Depositor {
     Depositor(Files& files, FileNames& names, Log& log, std::function<std::int64_t()> now = unix_time)
         : files_(files), names_(names), log_(log), now_(std::move(now)) {}
 
-    // One outcome for each plan, in their order. A plan that fails does not touch the others.
+    // One outcome for each plan, in their order, told as soon as it is known. A plan that fails does not
+    // touch the others.
+    using Tell = std::function<void(Outcome)>;
+    void deposit(Spool const& message, std::span<Plan const> plans, Tell const& tell);
     std::vector<Outcome> deposit(Spool const& message, std::span<Plan const> plans);
     // Why not even one octet could be stored now; absent: it could.
     std::optional<Outcome> refusal(Plan const& plan);

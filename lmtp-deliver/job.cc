@@ -12,7 +12,6 @@ namespace postern::lmtp_deliver {
 
 namespace {
 
-constexpr std::string_view end_mark = "end";
 constexpr std::size_t max_elements = 100000;
 
 // Every value is "LENGTH:octets,".
@@ -139,25 +138,23 @@ Result<Job> decode_job(std::string_view bytes) {
     return job;
 }
 
-std::string encode_outcomes(std::vector<Outcome> const& outcomes) {
+std::string encode_outcome(Outcome const& outcome) {
     Writer write;
-    for (auto const& outcome : outcomes) {
-        write(outcome.kind);
-        write(outcome.text);
-    }
-    write.text(end_mark);
+    write(outcome.kind);
+    write(outcome.text);
     return write.take();
 }
 
-Result<std::vector<Outcome>> decode_outcomes(std::string_view bytes, std::size_t expected) {
+std::vector<Outcome> decode_outcomes(std::string_view bytes, std::size_t expected) {
     Reader read(bytes);
     std::vector<Outcome> outcomes(expected);
     for (auto& outcome : outcomes) {
-        read(outcome.kind);
-        read(outcome.text);
+        Outcome next;
+        read(next.kind);
+        read(next.text);
+        if (!read.good()) break;
+        outcome = std::move(next);
     }
-    if (read.text() != end_mark || !read.at_end())
-        return temporary("the delivering process ended before its work");
     return outcomes;
 }
 

@@ -21,8 +21,9 @@ struct Job {
 std::string encode_job(Job const& job);
 Result<Job> decode_job(std::string_view bytes);
 
-// With an end mark: what a process wrote before it died is not an answer.
-std::string encode_outcomes(std::vector<Outcome> const& outcomes);
-Result<std::vector<Outcome>> decode_outcomes(std::string_view bytes, std::size_t expected);
+// Written one by one as copies are done. Reading gives back as many as expected: what a process did not write
+// before it died has failed for now.
+std::string encode_outcome(Outcome const& outcome);
+std::vector<Outcome> decode_outcomes(std::string_view bytes, std::size_t expected);
 
 } // namespace postern::lmtp_deliver

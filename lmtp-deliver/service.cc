@@ -1,8 +1,6 @@
 // Listeners, threads, reload.
 #include "lmtp-deliver/service.h"
 
-#include "common/daemon/privileges.h"
-
 namespace postern::lmtp_deliver {
 
 namespace {
@@ -40,11 +38,14 @@ std::shared_ptr<LmtpService::Live> LmtpService::current() const {
 Result<> LmtpService::open(daemon::Opening& opening) {
     auto const& configuration = live_->configuration;
     // Before anything else is open, so that the process that stays root holds nothing but its own socket.
-    if (daemon::is_root() && configuration.process_user().empty()) {
-        auto broker = Broker::start(depositor_, log_);
+    if (configuration.needs_broker()) {
+        auto broker = Broker::start(depositor_, log_, configuration.settings.mail.first_valid_uid);
         if (!broker) return std::unexpected(broker.error());
         broker_.emplace(std::move(*broker));
         live_ = std::make_shared<Live>(configuration, *broker_, concurrency_, log_, metrics_);
+        if (configuration.process_user().empty())
+            log_.warning("lmtp: there is no user {}: the process that faces the network stays root",
+                         configuration.settings.internal_user);
     }
     for (auto const& address : live_->configuration.settings.listeners) {
         auto listener = opening.listen(address, "lmtp");

@@ -214,9 +214,14 @@ net::Address Configuration::userdb_address() const {
     return address;
 }
 
+bool Configuration::needs_broker() const {
+    return daemon::is_root() && (own.user == "root" || (own.user.empty() && settings.mail_user.empty()));
+}
+
 std::string Configuration::process_user() const {
-    if (!own.user.empty()) return own.user == "root" ? "" : own.user;
-    if (settings.mail_user.empty() || !daemon::is_root()) return "";
+    if (!daemon::is_root()) return "";
+    if (needs_broker()) return daemon::find_identity(settings.internal_user) ? settings.internal_user : "";
+    if (!own.user.empty()) return own.user;
     return settings.mail_group.empty() ? settings.mail_user : settings.mail_user + ':' + settings.mail_group;
 }
 

@@ -36,6 +36,7 @@ config::Table<OwnSettings> const& own_table();
 struct Settings {
     std::string base_dir = "/run/dovecot";
     std::string auth_socket_path = "auth-userdb";
+    std::string internal_user = "dovecot"; // default_internal_user
     std::string syslog_facility = "mail";
     std::string mail_user;  // mail_uid as written
     std::string mail_group; // mail_gid as written
@@ -53,7 +54,10 @@ struct Configuration {
     std::vector<config::Problem> problems; // of both files; with an error the rest is not to be used
 
     net::Address userdb_address() const;
-    // Whom the daemon becomes after opening its sockets; empty: it stays root, or who it is.
+    // Several uids are served: a broker stays root, and the rest of the daemon becomes Dovecot's own user,
+    // who may ask the user database about everybody.
+    bool needs_broker() const;
+    // Whom the daemon becomes after opening its sockets; empty: it stays who it is.
     std::string process_user() const;
 };
 

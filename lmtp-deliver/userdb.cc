@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 namespace postern::lmtp_deliver {
 
 namespace {
@@ -96,8 +98,10 @@ Result<UserdbReply> parse_userdb_reply(std::string_view line, std::uint32_t id) 
         return reply;
     }
     if (words.size() < 2 || parse_number<std::uint32_t>(words[1]) != id) return reply;
-    if (verb == "FAIL") return temporary("the user database failed" + reason_of(words));
-    if (verb == "NOTFOUND") {
+    if (verb == "FAIL") {
+        reply.kind = UserdbReply::Kind::failed;
+        reply.reason = "the user database failed" + reason_of(words);
+    } else if (verb == "NOTFOUND") {
         reply.kind = UserdbReply::Kind::not_found;
     } else if (verb == "USER" && words.size() > 2) {
         reply.kind = UserdbReply::Kind::user;
@@ -129,8 +133,8 @@ Result<UserdbClient::Held> UserdbClient::open(Deadline deadline) {
 
 // The greeting is not waited for: it comes before the answer, and waiting would hang on servers that wait
 // too.
-Result<std::optional<User>> UserdbClient::ask(Connection& connection, std::string_view name,
-                                              Origin const& origin, Deadline deadline) {
+Result<UserdbReply> UserdbClient::ask(Connection& connection, std::string_view name, Origin const& origin,
+                                      Deadline deadline) {
     auto const id = ++connection.last_id;
     auto request = userdb_request(id, name, origin);
     if (!request) return std::unexpected(request.error());
@@ -140,25 +144,17 @@ Result<std::optional<User>> UserdbClient::ask(Connection& connection, std::strin
         auto const line = connection.stream.read_line(max_userdb_reply, deadline);
         if (!line) return std::unexpected(line.error());
         auto reply = parse_userdb_reply(*line, id);
-        if (!reply) return std::unexpected(reply.error());
-        switch (reply->kind) {
-        case UserdbReply::Kind::user: return std::move(reply->user);
-        case UserdbReply::Kind::not_found: return std::nullopt;
-        case UserdbReply::Kind::other: break;
-        }
+        if (!reply || reply->kind != UserdbReply::Kind::other) return reply;
     }
 }
 
-Result<std::optional<User>> UserdbClient::find(std::string_view name, Origin const& origin) {
-    auto const deadline = Deadline::after(timeout_);
+Result<UserdbReply> UserdbClient::ask_someone(std::string_view name, Origin const& origin,
+                                              Deadline deadline) {
     // A connection kept from before may have died with its server: then a new one decides.
     while (auto kept = take_idle()) {
         auto answer = ask(*kept, name, origin, deadline);
-        if (answer) {
-            give_back(std::move(kept));
-            return answer;
-        }
-        if (deadline.expired()) return answer;
+        if (answer) give_back(std::move(kept));
+        if (answer || deadline.expired()) return answer;
     }
     auto connection = open(deadline);
     if (!connection) return std::unexpected(connection.error());
@@ -166,6 +162,22 @@ Result<std::optional<User>> UserdbClient::find(std::string_view name, Origin con
     if (!answer) return std::unexpected(std::move(answer.error()).within(address_.to_string()));
     give_back(std::move(*connection));
     return answer;
+}
+
+Result<std::optional<User>> UserdbClient::find(std::string_view name, Origin const& origin) {
+    // Known before a connection is spent on it.
+    constexpr auto longest_id = std::numeric_limits<std::uint32_t>::max();
+    if (auto const fits = userdb_request(longest_id, name, origin); !fits)
+        return std::unexpected(fits.error());
+    auto answer = ask_someone(name, origin, Deadline::after(timeout_));
+    if (!answer) return std::unexpected(answer.error());
+    switch (answer->kind) {
+    case UserdbReply::Kind::user: return std::move(answer->user);
+    case UserdbReply::Kind::not_found: return std::nullopt;
+    case UserdbReply::Kind::failed:
+    case UserdbReply::Kind::other: break;
+    }
+    return temporary(std::move(answer->reason));
 }
 
 } // namespace postern::lmtp_deliver

@@ -30,11 +30,17 @@ std::string tab_unescape(std::string_view text);
 Result<std::string> userdb_request(std::uint32_t id, std::string_view user, Origin const& origin);
 
 struct UserdbReply {
-    enum class Kind { user, not_found, other }; // other: a line that answers something else
+    enum class Kind {
+        user,
+        not_found,
+        failed, // the server could not find it out; asking it again would not help now
+        other,  // a line that answers something else
+    };
     Kind kind = Kind::other;
     User user;
+    std::string reason; // failed: for the log
 };
-// One line. FAIL is a temporary error, as is a version that is not 1.
+// One line. An error is a server that speaks otherwise.
 Result<UserdbReply> parse_userdb_reply(std::string_view line, std::uint32_t id);
 
 // Thread-safe; keeps a few connections open for the next question.
@@ -53,8 +59,10 @@ class UserdbClient final : public Users {
     Held take_idle();
     void give_back(Held connection);
     Result<Held> open(Deadline deadline);
-    Result<std::optional<User>> ask(Connection& connection, std::string_view name, Origin const& origin,
-                                    Deadline deadline);
+    // A reply that is not "other"; an error: the connection is of no more use.
+    Result<UserdbReply> ask(Connection& connection, std::string_view name, Origin const& origin,
+                            Deadline deadline);
+    Result<UserdbReply> ask_someone(std::string_view name, Origin const& origin, Deadline deadline);
 
     net::Address address_;
     std::chrono::milliseconds timeout_;

@@ -1,6 +1,7 @@
 """lmtp-deliver between a real Postfix lmtp(8) and a real Dovecot: its auth-userdb, its imapd, its quota, its own lmtp."""
 
 import os
+import pwd
 import re
 import signal
 from pathlib import Path
@@ -64,12 +65,10 @@ def mail(recipient, body="x\n", sender="bob@partner.example"):
 
 
 class LmtpTest(SystemTest):
-    def set_up(self, protocols="imap", listeners="", extra="", own=""):
-        """A Dovecot whose auth-userdb and imapd are used, and the socket's path in a Postfix's queue."""
+    def set_up(self, protocols="imap", listeners="", extra="", own="", socket=None):
+        """A Dovecot whose auth-userdb and imapd are used; the LMTP socket stands in its configuration."""
         self.home = self.box.directory("mail", mode=0o777)
-        self.postfix = Postfix(self.box, main={"virtual_mailbox_domains": "example.com",
-                                               "virtual_transport": "lmtp:unix:private/dovecot-lmtp"})
-        self.socket = self.postfix.private("dovecot-lmtp")
+        self.socket = socket or self.box.path("lmtp")
         self.dovecot = Dovecot(self.box, USERS.format(home=self.home), protocols=protocols,
                                extra=EXTRA.format(socket=self.socket, listeners=listeners) + extra)
         self.own = self.box.write("lmtp-deliver.conf", own)
@@ -78,10 +77,25 @@ class LmtpTest(SystemTest):
     def daemon(self, configuration=None):
         return Daemon(self.box, "lmtp-deliver", ["-c", configuration or self.dovecot.configuration, "-o", self.own])
 
-    def start_all(self, **options):
+    def start(self, **options):
         self.set_up(**options)
         self.lmtp = self.enterContext(self.daemon())
+
+    def start_with_postfix(self):
+        self.postfix = Postfix(self.box, main={"virtual_mailbox_domains": "example.com",
+                                               "virtual_transport": "lmtp:unix:private/dovecot-lmtp"})
+        self.start(socket=self.postfix.private("dovecot-lmtp"))
         self.enterContext(self.postfix)
+
+    def start_beside_dovecots_own(self):
+        """Ports of Dovecot's lmtp and of ours, for the same users and mailboxes."""
+        theirs, ours = self.box.port(), self.box.port()
+        self.set_up(protocols="imap lmtp", listeners=f"  inet_listener lmtp {{\n    port = {theirs}\n  }}\n",
+                    own=f"listen = inet:127.0.0.1:{ours}\n")
+        text = Path(self.dovecot.configuration).read_text().replace("service lmtp {", "service other {")
+        text += "login_greeting = Dovecot (Debian) ready.\n"
+        self.enterContext(self.daemon(self.box.write("ours.conf", text)))
+        return ("127.0.0.1", theirs), ("127.0.0.1", ours)
 
     def send(self, to, body="hello\n", **options):
         sent = swaks(self.postfix.smtp_port, sender="carol@partner.example", to=to, body=body, **options)
@@ -98,7 +112,7 @@ class LmtpTest(SystemTest):
 
 class DeliveryTest(LmtpTest):
     def test_postfix_delivers_and_imap_reads_it(self):
-        self.start_all()
+        self.start_with_postfix()
         queue_id = self.send("alice@example.com", body="one\n.two\n..three\n")
         status, reply = self.status(queue_id).groups()
         self.assertEqual(status, "sent")
@@ -123,13 +137,13 @@ class DeliveryTest(LmtpTest):
         self.assertNotRegex(self.dovecot.log(), r"Cached message size|Corrupted|Error:")
 
     def test_an_idling_client_sees_new_mail_at_once(self):
-        self.start_all()
+        self.start()
         talk(self.socket, mail("alice@example.com"))
         with self.dovecot.imap("alice@example.com", "secret") as client:
             client.select("INBOX")
             client.send(b"i IDLE\r\n")
             self.assertTrue(client.readline().startswith(b"+"))
-            self.send("alice@example.com")
+            talk(self.socket, mail("alice@example.com"))
             while (line := client.readline()) != b"* 2 EXISTS\r\n":
                 self.assertTrue(line.startswith(b"*"), line)
             client.send(b"DONE\r\n")
@@ -137,9 +151,9 @@ class DeliveryTest(LmtpTest):
                 pass
 
     def test_a_detail_goes_to_its_folder_and_else_to_inbox(self):
-        self.start_all()
+        self.start()
         for detail in ("Junk", "Nowhere"):
-            self.assertEqual(self.status(self.send(f"alice+{detail}@example.com"))[1], "sent")
+            self.assertIn(" Saved", talk(self.socket, mail(f"alice+{detail}@example.com")))
         self.assertEqual(len(self.files("alice", ".Junk")), 1)
         self.assertEqual(len(self.files("alice")), 1)
         self.assertIn(b"Delivered-To: alice+Junk@example.com", self.dovecot.messages("alice@example.com", "secret", "Junk")[0])
@@ -147,20 +161,20 @@ class DeliveryTest(LmtpTest):
         self.assertIn("Junk", self.dovecot.doveadm("mailbox", "list", "-s", "-u", "alice@example.com").stdout)
 
     def test_a_folder_is_made_with_autocreate_under_its_mutf7_name(self):
-        self.start_all(extra="lda_mailbox_autocreate = yes\nlda_mailbox_autosubscribe = yes\n")
+        self.start(extra="lda_mailbox_autocreate = yes\nlda_mailbox_autosubscribe = yes\n")
         self.assertIn(" Saved", talk(self.socket, mail("alice+Gelöscht.Alt@example.com")))
         self.assertEqual(len(self.files("alice", ".Gel&APY-scht.Alt")), 1)
         listed = self.dovecot.doveadm("mailbox", "list", "-s", "-u", "alice@example.com").stdout.splitlines()
         self.assertIn("Gelöscht.Alt", listed)
 
     def test_an_unknown_user_bounces_with_5_1_1(self):
-        self.start_all()
+        self.start_with_postfix()
         queue_id = self.send("nobody@example.com")
         self.postfix.wait_for_log(rf"{queue_id}: to=<nobody@example\.com>.* dsn=5\.1\.1, status=bounced "
                                   r"\(host .*said: 550 5\.1\.1 <nobody@example\.com> User doesn't exist: nobody@example\.com")
 
     def test_a_message_to_many_is_one_file_with_many_names(self):
-        self.start_all()
+        self.start()
         replies = talk(self.socket, "LHLO x\nMAIL FROM:<>\nRCPT TO:<alice@example.com>\nRCPT TO:<alice@example.com>\n"
                        "RCPT TO:<quota@example.com>\nRCPT TO:<bob@example.com>\nDATA\nSubject: m\n\n.\nQUIT\n")
         self.assertEqual(replies.count(" Saved"), 4)
@@ -173,7 +187,7 @@ class DeliveryTest(LmtpTest):
         self.assertNotIn("Delivered-To", alice.read_text())
 
     def test_nothing_is_delivered_when_the_client_vanishes_before_the_dot(self):
-        self.start_all()
+        self.start()
         whole = mail("alice@example.com").replace("\n", "\r\n").encode()
         end = whole.index(b".\r\nQUIT") + 2
         for cut in (end, end - 1, end - 2, end - 10):
@@ -184,14 +198,14 @@ class DeliveryTest(LmtpTest):
         self.assertIn(" Saved", talk(self.socket, mail("alice@example.com")))
 
     def test_a_large_message_goes_through_the_spool_whole(self):
-        self.start_all()
+        self.start()
         body = "".join(f"{i} {'x' * 70}\n" for i in range(40000))
         self.assertIn(" Saved", talk(self.socket, mail("alice@example.com", body)))
         path, = self.files("alice")
         self.assertTrue(path.read_text().endswith(body))
 
     def test_a_uid_below_first_valid_uid_gets_no_mail_and_the_log_says_why(self):
-        self.start_all(extra="first_valid_uid = 500\n")
+        self.start(extra="first_valid_uid = 500\n")
         self.assertIn("451 4.3.0 <low@example.com> Temporary internal error", talk(self.socket, mail("low@example.com")))
         self.assertIn("uid 60 is outside first_valid_uid 500", self.lmtp.log())
 
@@ -206,7 +220,7 @@ class QuotaTest(LmtpTest):
         return tuple(sum(int(line.split()[k]) for line in lines) for k in (0, 1))
 
     def test_a_full_mailbox_bounces_and_the_sender_sees_why(self):
-        self.start_all()
+        self.start_with_postfix()
         self.assertEqual(self.status(self.send("quota@example.com", body="x" * 70 + "\n"))[1], "sent")
         queue_id = self.send("quota@example.com", body=("x" * 70 + "\n") * 30)
         self.postfix.wait_for_log(rf"{queue_id}: to=<quota@example\.com>.* dsn=5\.2\.2, status=bounced "
@@ -216,23 +230,17 @@ class QuotaTest(LmtpTest):
 
     def test_the_sums_are_dovecots_whoever_delivers(self):
         """Dovecot's own lmtp, ours and an IMAP client take turns in one Maildir."""
-        theirs = self.box.port()
-        self.set_up(protocols="imap lmtp", listeners=f"  inet_listener lmtp {{\n    port = {theirs}\n  }}\n")
-        ours = self.box.port()
-        self.own = self.box.write("lmtp-deliver.conf", f"listen = inet:127.0.0.1:{ours}\n")
-        # Dovecot serves all of its listeners, so that ours come from the other file alone.
-        text = Path(self.dovecot.configuration).read_text().replace("service lmtp {", "service other {")
-        self.enterContext(self.daemon(self.box.write("ours.conf", text)))
+        theirs, ours = self.start_beside_dovecots_own()
         delivered = 0
-        for port in (ours, theirs, theirs, ours, ours, theirs):
-            self.assertIn(" Saved", talk(("127.0.0.1", port), mail("alice@example.com", "y\n" * delivered)))
+        for server in (ours, theirs, theirs, ours, ours, theirs):
+            self.assertIn(" Saved", talk(server, mail("alice@example.com", "y\n" * delivered)))
             delivered += 1
         with self.dovecot.imap("alice@example.com", "secret") as client:
             client.append("INBOX", None, None, b"Subject: from imap\r\n\r\n")
             client.select("INBOX")
             client.store("2", "+FLAGS", "\\Deleted")
             client.expunge()
-        self.assertIn(" Saved", talk(("127.0.0.1", ours), mail("alice+Junk@example.com")))
+        self.assertIn(" Saved", talk(ours, mail("alice+Junk@example.com")))
         octets = sum(path.stat().st_size for path in self.files("alice") + self.files("alice", ".Junk"))
         self.assertEqual(self.sums("alice"), (octets, 7))
         self.assertEqual(self.usage("alice@example.com")["MESSAGE"], 7)
@@ -241,12 +249,12 @@ class QuotaTest(LmtpTest):
         self.assertNotRegex(self.dovecot.log(), r"Cached message size|Corrupted|Error:")
 
     def test_quota_full_tempfail_defers(self):
-        self.start_all(extra="quota_full_tempfail = yes\n")
+        self.start(extra="quota_full_tempfail = yes\n")
         reply = talk(self.socket, mail("quota@example.com", ("x" * 70 + "\n") * 40))
         self.assertIn("452 4.2.2 <quota@example.com> Quota exceeded (mailbox for user is full)", reply)
 
     def test_a_full_mailbox_is_refused_at_rcpt_when_the_setting_says_so(self):
-        self.start_all(extra="lmtp_rcpt_check_quota = yes\n")
+        self.start(extra="lmtp_rcpt_check_quota = yes\n")
         self.assertIn(" Saved", talk(self.socket, mail("quota@example.com")))
         Path(self.home, "quota/Maildir/maildirsize").write_text("2000S\n2000 1\n")
         reply = talk(self.socket, mail("quota@example.com"))
@@ -255,7 +263,7 @@ class QuotaTest(LmtpTest):
 
 class OperationTest(LmtpTest):
     def test_a_user_database_that_is_away_defers_and_comes_back(self):
-        self.start_all()
+        self.start_with_postfix()
         self.assertEqual(self.status(self.send("alice@example.com"))[1], "sent")
         self.dovecot.__exit__()
         queue_id = self.send("alice@example.com")
@@ -269,17 +277,11 @@ class OperationTest(LmtpTest):
 
     def test_replies_are_dovecots_own(self):
         """The same conversations with Dovecot's lmtp and ours, side by side."""
-        theirs = self.box.port()
-        self.set_up(protocols="imap lmtp", listeners=f"  inet_listener lmtp {{\n    port = {theirs}\n  }}\n")
-        ours = self.box.port()
-        self.own = self.box.write("lmtp-deliver.conf", f"listen = inet:127.0.0.1:{ours}\n")
-        text = Path(self.dovecot.configuration).read_text().replace("service lmtp {", "service other {")
-        text += "login_greeting = Dovecot (Debian) ready.\n"
-        self.enterContext(self.daemon(self.box.write("ours.conf", text)))
+        theirs, ours = self.start_beside_dovecots_own()
         for conversation in CONVERSATIONS:
             with self.subTest(conversation=conversation):
-                self.assertEqual(replies_of(talk(("127.0.0.1", ours), conversation)),
-                                 replies_of(talk(("127.0.0.1", theirs), conversation)))
+                self.assertEqual(replies_of(talk(ours, conversation)),
+                                 replies_of(talk(theirs, conversation)))
 
     def test_with_mail_uid_the_daemon_is_that_user_and_nobody_else(self):
         # Of mode 0666, Dovecot's socket tells a user only about itself; of mode 0777, about everybody.
@@ -293,8 +295,20 @@ class OperationTest(LmtpTest):
         self.assertIn("451 4.3.0 <bob@example.com>", talk(self.socket, mail("bob@example.com")))
         self.assertIn("set user = root in lmtp-deliver.conf", lmtp.log())
 
+    def test_for_several_uids_only_the_broker_stays_root(self):
+        self.start()
+        broker, = Path(f"/proc/{self.lmtp.pid}/task/{self.lmtp.pid}/children").read_text().split()
+        uid = pwd.getpwnam("dovecot").pw_uid
+        self.assertRegex(Path(f"/proc/{self.lmtp.pid}/status").read_text(), rf"Uid:\s+{uid}\s+{uid}\s+{uid}\s")
+        self.assertRegex(Path(f"/proc/{broker}/status").read_text(), r"Uid:\s+0\s+0\s+0\s")
+        self.assertEqual(talk(self.socket, "LHLO x\nMAIL FROM:<>\nRCPT TO:<alice@example.com>\nRCPT TO:<bob@example.com>\n"
+                              "DATA\n\n.\nQUIT\n").count(" Saved"), 2)
+        # Nothing but its socket and its log: no listener, no client.
+        held = [os.readlink(f"/proc/{broker}/fd/{fd}") for fd in os.listdir(f"/proc/{broker}/fd")]
+        self.assertEqual(len([name for name in held if name.startswith("socket:")]), 1, held)
+
     def test_the_process_that_faces_the_network_can_be_ended_at_any_time(self):
-        self.start_all()
+        self.start()
         for _ in range(5):
             with Talk(self.socket) as client:
                 client.send(mail("alice@example.com").replace("\n", "\r\n").encode()[:-8])
@@ -305,7 +319,7 @@ class OperationTest(LmtpTest):
         self.assertIn(" Saved", talk(self.socket, mail("alice@example.com")))
 
     def test_a_broker_that_dies_ends_the_daemon_and_no_mail_is_lost(self):
-        self.start_all()
+        self.start()
         children = Path(f"/proc/{self.lmtp.pid}/task/{self.lmtp.pid}/children").read_text().split()
         self.assertEqual(len(children), 1)
         os.kill(int(children[0]), signal.SIGKILL)
@@ -316,13 +330,13 @@ class OperationTest(LmtpTest):
         self.assertEqual(self.files("alice"), [])
 
     def test_a_mailbox_that_cannot_be_written_is_451(self):
-        self.start_all()
+        self.start()
         Path(self.home, "alice").write_text("a file in the way")
         self.assertIn("451 4.3.0 <alice@example.com> Temporary internal error", talk(self.socket, mail("alice@example.com")))
         self.assertIn("save failed", self.lmtp.log())
 
     def test_garbage_and_long_lines_leave_the_next_client_served(self):
-        self.start_all()
+        self.start()
         for rubbish in (b"\0" * 100000 + b"\r\n", b"x" * 200000 + b"\r\nNOOP\r\n", os.urandom(5000), b"BDAT 99999999\r\nabc",
                         b"LHLO " + b"y" * 5000 + b"\r\n"):
             with Talk(self.socket) as client:
@@ -331,7 +345,7 @@ class OperationTest(LmtpTest):
         self.assertIn(" Saved", talk(self.socket, mail("alice@example.com")))
 
     def test_a_reload_takes_new_settings_and_keeps_the_old_ones_when_they_are_wrong(self):
-        self.start_all()
+        self.start()
         path = Path(self.dovecot.configuration)
         good = path.read_text()
 

@@ -152,16 +152,17 @@ TEST_CASE("a job survives the way to another process and nothing else is taken f
     CHECK_FALSE(decode_job(bytes + "0:,"));
 }
 
-TEST_CASE("outcomes that are cut short are a failure") {
-    std::vector<Outcome> const outcomes{{Outcome::Kind::saved, ""}, {Outcome::Kind::over_quota, "Full, 1:x"}};
-    auto const bytes = encode_outcomes(outcomes);
-    auto const read = decode_outcomes(bytes, 2);
-    REQUIRE(read);
-    CHECK((*read)[1].text == "Full, 1:x");
-    for (std::size_t size = 0; size < bytes.size(); ++size)
-        CHECK_FALSE(decode_outcomes(bytes.substr(0, size), 2));
-    CHECK_FALSE(decode_outcomes(bytes, 1));
-    CHECK_FALSE(decode_outcomes(bytes, 3));
+TEST_CASE("of outcomes that are cut short the whole ones count and the others have failed") {
+    auto const first = encode_outcome({Outcome::Kind::saved, ""});
+    auto const bytes = first + encode_outcome({Outcome::Kind::over_quota, "Full, 1:x"});
+    for (std::size_t size = 0; size <= bytes.size() + 1; ++size) {
+        auto const read = decode_outcomes(bytes.substr(0, size), 3);
+        REQUIRE(read.size() == 3);
+        CHECK((read[0].kind == Outcome::Kind::saved) == (size >= first.size()));
+        CHECK((read[1].kind == Outcome::Kind::over_quota) == (size >= bytes.size()));
+        CHECK(read[2].kind == Outcome::Kind::failed);
+    }
+    CHECK(decode_outcomes(bytes, 2)[1].text == "Full, 1:x");
 }
 
 TEST_CASE("users of another uid than this process are refused in plain words") {
@@ -192,7 +193,7 @@ TEST_CASE("the broker's children deliver as the user and for each user apart") {
     Files files;
     FileNames names("vm");
     Depositor depositor(files, names, log);
-    auto broker = Broker::start(depositor, log);
+    auto broker = Broker::start(depositor, log, 5000);
     REQUIRE(broker);
     CHECK(broker->alive());
     auto s = settings();
@@ -225,6 +226,11 @@ TEST_CASE("the broker's children deliver as the user and for each user apart") {
         CHECK(std::to_string(info.st_uid) == user);
         CHECK(std::to_string(info.st_gid) == user);
     }
+    auto low = s;
+    low.first_valid_uid = 100; // the broker knows better
+    auto to = all[0];
+    to.user.uid = 4999;
+    CHECK(MailDelivery(low, *broker, log).deliver(spool, {&to, 1}).at(0).kind == Outcome::Kind::failed);
     all[0].user.fields["quota_rule"] = "*:bytes=5";
     CHECK(delivery.refusal(all[0])->kind == Outcome::Kind::over_quota);
 }

@@ -160,16 +160,25 @@ TEST_CASE("a missing dovecot.conf is an error") {
     CHECK(config::has_errors(read_configuration("/nonexistent/dovecot.conf", "/nonexistent/own").problems));
 }
 
-TEST_CASE("the daemon becomes the user of the mailboxes unless told otherwise") {
+TEST_CASE("the daemon becomes the user of the mailboxes, or a broker serves several") {
     Files const files;
-    if (::geteuid() == 0) {
-        CHECK(files.read("mail_uid = 5000\nmail_gid = 5001\n").process_user() == "5000:5001");
-        CHECK(files.read("mail_uid = 5000\n").process_user() == "5000");
+    CHECK(files.read("mail_uid = 5000\nmail_gid = 5001\n").settings.mail.uid == 5000U);
+    if (::geteuid() != 0) {
+        CHECK(files.read("mail_uid = 5000\n").process_user().empty());
+        CHECK_FALSE(files.read("").needs_broker());
+        return;
     }
-    CHECK(files.read("").process_user().empty());
-    CHECK(files.read("mail_uid = 5000\n", "user = root\n").process_user().empty());
+    CHECK(files.read("mail_uid = 5000\nmail_gid = 5001\n").process_user() == "5000:5001");
+    CHECK(files.read("mail_uid = 5000\n").process_user() == "5000");
+    CHECK_FALSE(files.read("mail_uid = 5000\n").needs_broker());
     CHECK(files.read("", "user = 5000:5000\n").process_user() == "5000:5000");
-    CHECK(files.read("mail_uid = 5000\nmail_gid = 5001\n").settings.mail.uid == 5000);
+    CHECK_FALSE(files.read("", "user = 5000:5000\n").needs_broker());
+    for (auto const* own : {"", "user = root\n"}) {
+        auto const several = files.read("default_internal_user = nobody\n", own);
+        CHECK(several.needs_broker());
+        CHECK(several.process_user() == "nobody");
+    }
+    CHECK(files.read("default_internal_user = nosuchuser\n").process_user().empty());
 }
 
 TEST_CASE("every default of the tables is what the settings begin with") {

@@ -23,6 +23,7 @@ std::string reply(std::string_view line) {
     if (!read) return "error: " + read.error().text;
     if (read->kind == UserdbReply::Kind::not_found) return "not found";
     if (read->kind == UserdbReply::Kind::other) return "other";
+    if (read->kind == UserdbReply::Kind::failed) return "failed: " + read->reason;
     auto const& user = read->user;
     std::string out = user.name;
     if (user.home) out += " home=" + *user.home;
@@ -113,8 +114,8 @@ TEST_CASE("answers are read with their fields") {
 }
 
 TEST_CASE("FAIL, another version and ids that are no numbers are failures") {
-    CHECK(reply("FAIL\t7") == "error: the user database failed");
-    CHECK(reply("FAIL\t7\treason=away\001tnow") == "error: the user database failed: away\\x09now");
+    CHECK(reply("FAIL\t7") == "failed: the user database failed");
+    CHECK(reply("FAIL\t7\treason=away\001tnow") == "failed: the user database failed: away\\x09now");
     CHECK(reply("VERSION\t2\t0") == "error: the user database speaks another version");
     CHECK(reply("USER\t7\talice\tuid=vmail") == "error: the user database's uid \"vmail\" is no number");
 }
@@ -154,6 +155,22 @@ TEST_CASE("a server that was restarted in between is asked again on a new connec
     INFO((again ? "" : again.error().text));
     REQUIRE(again);
     CHECK(again->has_value());
+}
+
+TEST_CASE("a server whose database fails is asked once and its connection kept") {
+    test::TempDir dir;
+    Server const server(dir, {[](net::Stream& stream) {
+                            for (int i = 0; i < 2; ++i) static_cast<void>(stream.read_line(100, soon()));
+                            static_cast<void>(stream.write("VERSION\t1\t1\nNOTFOUND\t1\n", soon()));
+                            static_cast<void>(stream.read_line(100, soon()));
+                            static_cast<void>(stream.write("FAIL\t2\n", soon()));
+                            static_cast<void>(stream.read_line(100, soon()));
+                            static_cast<void>(stream.write("NOTFOUND\t3\n", soon()));
+                        }});
+    UserdbClient client(address_in(dir), std::chrono::seconds(10));
+    CHECK(client.find("a", unix_origin));
+    CHECK_FALSE(client.find("b", unix_origin));
+    CHECK(client.find("c", unix_origin));
 }
 
 TEST_CASE("a server that hangs up, fails, is silent or not there is an error and never no user") {
