@@ -41,7 +41,7 @@ def main():
         good, bad = map(int, counts.groups()) if counts else (int(entry["result"] == "OK"), 0)
         if bad == 0 and entry["result"] not in ("OK", "EXPECTEDFAIL"):
             bad = 1  # crashed, ran out of time, or never came to its end
-        skips = SKIPPED.findall(entry["stdout"])
+        skips = [f"{entry['name']}: {reason}" for reason in SKIPPED.findall(entry["stdout"])]
         passed, failed, skipped = passed + good - len(skips), failed + bad, skipped + skips
         print(f"{'ok' if bad == 0 else 'FAILED':7} {entry['duration']:6.1f} s  {entry['name']}: {good} passed, {bad} failed")
         if bad:
