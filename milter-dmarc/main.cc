@@ -21,7 +21,7 @@ constexpr daemon::OptionSpec options[] = {
     daemon::version_option,
     daemon::check_option,
     daemon::print_defaults_option,
-    {'c', "", "FILE", "the settings; else /etc/postern/milter-dmarc.conf, then /etc/opendmarc.conf"},
+    {'c', "", "FILE", "the settings; else /etc/postern/opendmarc.conf, then /etc/opendmarc.conf"},
     {'p', "", "SOCKET", "where the MTA connects (Socket)"},
     {'P', "", "FILE", "where the process id is written (PidFile)"},
     {'u', "", "USER", "the user[:group] to become (UserID)"},
@@ -33,7 +33,7 @@ constexpr daemon::OptionSpec options[] = {
     {'v', "", "", "log more"},
 };
 
-constexpr std::string_view settings_files[] = {"/etc/postern/milter-dmarc.conf", "/etc/opendmarc.conf",
+constexpr std::string_view settings_files[] = {"/etc/postern/opendmarc.conf", "/etc/opendmarc.conf",
                                                "/etc/opendmarc/opendmarc.conf"};
 
 } // namespace

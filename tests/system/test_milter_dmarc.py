@@ -6,6 +6,8 @@ import signal
 import socket
 import threading
 
+import dkim
+
 from harness import Daemon, Knot, Postfix, SystemTest, program, swaks, wait_until
 
 ZONES = {
@@ -48,8 +50,8 @@ class PolicyService:
 
 
 class MilterDmarcTest(SystemTest):
-    def set_up(self, settings="", restrictions="permit", policy=None):
-        """policy: settings of a real policyd-spf under spawn(8)."""
+    def set_up(self, settings="", restrictions="permit", policy=None, verifier=None):
+        """policy: settings of a real policyd-spf under spawn(8); verifier: of a real milter-dkim in front."""
         self.dns = self.enterContext(Knot(self.box, ZONES))
         master = ""
         if policy is not None:
@@ -59,6 +61,13 @@ class MilterDmarcTest(SystemTest):
         self.port = self.box.port()
         self.conf = self.box.write("opendmarc.conf", self.settings(settings))
         self.daemon = self.enterContext(Daemon(self.box, "milter-dmarc", ["-c", self.conf]))
+        milters = f"inet:127.0.0.1:{self.port}"
+        if verifier is not None:
+            port = self.box.port()
+            conf = self.box.write("opendkim.conf", f"Socket inet:{port}@127.0.0.1\nNameservers {self.dns.server}\n"
+                                                   f"Background no\nAuthservID mx.postern.example\nMode v\n{verifier}")
+            self.enterContext(Daemon(self.box, "milter-dkim", ["-x", conf]))
+            milters = f"inet:127.0.0.1:{port}, {milters}"
         nobody = pwd.getpwnam("nobody")
         self.mail = self.box.directory("mail", owner="nobody", mode=0o700)
         self.postfix = self.enterContext(Postfix(self.box, master=master, main={
@@ -66,7 +75,7 @@ class MilterDmarcTest(SystemTest):
             "virtual_mailbox_maps": "inline:{ann@postern.example=ann/, post@postern.example=post/}",
             "virtual_mailbox_base": self.mail, "virtual_uid_maps": f"static:{nobody.pw_uid}",
             "virtual_gid_maps": f"static:{nobody.pw_gid}", "virtual_minimum_uid": "1",
-            "smtpd_milters": f"inet:127.0.0.1:{self.port}",
+            "smtpd_milters": milters,
             "smtpd_recipient_restrictions": restrictions, "milter_default_action": "tempfail"}))
 
     def settings(self, more):
@@ -153,6 +162,32 @@ class MilterDmarcTest(SystemTest):
         service.action = "prepend " + field.replace("Pass", "Fail")  # and the sender's own field says Pass
         self.assertEqual(self.results(self.send("a@reject.example", field, sender="b@reject.example")),
                          ["fail (p=reject dis=none) header.from=reject.example"])
+
+    def test_what_milter_dkim_found_out_counts(self):
+        key = self.box.path("key.pem")
+        self.box.run(["openssl", "genrsa", "-traditional", "-out", key, "2048"])
+        record = "".join(self.box.run(["openssl", "rsa", "-in", key, "-pubout"]).stdout.split("\n")[1:-2])
+        strings = " ".join(f'"{part}"' for part in ["v=DKIM1; k=rsa; p=", record[:200], record[200:]])
+        self.set_up("RejectFailures yes\n", verifier="")
+        self.dns.set_zone("reject.example", ZONES["reject.example"] + f"s1._domainkey IN TXT {strings}\n")
+        message = "From: a@reject.example\r\nSubject: signed\r\n\r\nbody\r\n"
+        signature = dkim.sign(message.encode(), b"s1", b"reject.example", key.read_bytes(),
+                              include_headers=[b"from", b"subject"]).decode()
+
+        def send(data):
+            return swaks(self.postfix.smtp_port, sender="bob@partner.example", to="ann@postern.example",
+                         local="127.0.0.2", data=data.replace("\r\n", "\n"))
+
+        lines = self.delivered(send(signature + message))
+        ours = [line for line in lines if line.startswith("Authentication-Results: mx.postern.example;")]
+        self.assertEqual(ours[0], "Authentication-Results: mx.postern.example; dmarc=pass (p=reject dis=none) "
+                                  "header.from=reject.example")
+        self.assertRegex(ours[1], r"dkim=pass .*header\.d=reject\.example")
+        # What the sender claims in our name is gone before the policy is looked at.
+        forged = "Authentication-Results: mx.postern.example; dkim=pass header.d=reject.example\n"
+        self.assertEqual(self.refusal(send(forged + message)), "550 5.7.1 rejected by DMARC policy for reject.example")
+        self.assertEqual(self.refusal(send(signature + message.replace("body", "forged"))),
+                         "550 5.7.1 rejected by DMARC policy for reject.example")
 
     def test_what_policyd_spf_found_out_counts(self):
         self.set_up(policy="skip_addresses = 192.0.2.0/24\n")

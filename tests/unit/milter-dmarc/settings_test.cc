@@ -160,10 +160,10 @@ TEST_CASE("the manual and the sample say what the table says") {
         INFO(heading);
         CHECK(manual->contains(heading));
     }
-    auto const sample = config::read_file(folder + "milter-dmarc.conf.sample");
+    auto const sample = config::read_file(folder + "opendmarc.conf.sample");
     REQUIRE(sample);
     CHECK(sample->ends_with(config::defaults_text(default_rows(settings_table()), config::FileStyle::words)));
-    CHECK(read_settings(folder + "milter-dmarc.conf.sample").problems.empty());
+    CHECK(read_settings(folder + "opendmarc.conf.sample").problems.empty());
 }
 
 TEST_CASE("real administrators' files are read without errors") {
