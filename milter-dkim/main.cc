@@ -57,14 +57,14 @@ int main(int argc, char** argv) {
     std::unique_ptr<Log> log = std::make_unique<NullLog>();
     if (!line->has("n"))
         log = daemon::make_log({early.syslog, early.syslog_name, early.syslog_facility, line->has("v")});
-    auto loaded = milter_dkim::load_configuration(path, command_line, *log);
+    Metrics metrics;
+    auto const load = [&] { return milter_dkim::load_configuration(path, command_line, *log, metrics); };
+    auto loaded = load();
     daemon::report_problems(program.name, loaded.problems, log.get());
     if (config::has_errors(loaded.problems)) return daemon::exit_configuration;
     if (line->has("n")) return daemon::exit_ok;
 
     auto const process = milter_dkim::process_of(loaded.configuration->settings);
-    Metrics metrics;
-    auto const load = [&] { return milter_dkim::load_configuration(path, command_line, *log); };
     milter_dkim::Service service(std::move(loaded.configuration), load, *log, metrics);
     return daemon::run(service, process, *log, metrics);
 }

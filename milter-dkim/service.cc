@@ -4,6 +4,7 @@
 #include "common/base/text.h"
 #include "common/daemon/command_line.h"
 #include "common/dns/unbound.h"
+#include "milter-dkim/data_set_sql.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -34,10 +35,11 @@ Result<std::shared_ptr<dns::Resolver>> make_resolver(Settings const& settings, L
 } // namespace
 
 LoadedConfiguration load_configuration(std::string const& path,
-                                       std::vector<config::Assignment> const& command_line, Log& log) {
+                                       std::vector<config::Assignment> const& command_line, Log& log,
+                                       Metrics& metrics) {
     auto loaded = read_settings(path, command_line);
-    auto configuration =
-        Configuration::make(std::move(loaded.settings), DataSetOpener(), log, loaded.problems);
+    auto configuration = Configuration::make(
+        std::move(loaded.settings), DataSetOpener(database_opener(log, metrics)), log, loaded.problems);
     if (configuration->settings.socket.empty())
         loaded.problems.push_back(
             {config::Problem::Severity::error, {path, 0}, "Socket is not set: where is the MTA to connect?"});

@@ -20,7 +20,8 @@ struct LoadedConfiguration {
 };
 // Reads the file and the command line's assignments.
 LoadedConfiguration load_configuration(std::string const& path,
-                                       std::vector<config::Assignment> const& command_line, Log& log);
+                                       std::vector<config::Assignment> const& command_line, Log& log,
+                                       Metrics& metrics);
 
 daemon::Process process_of(Settings const& settings);
 

@@ -44,9 +44,6 @@ void check_signing(Settings const& settings, std::vector<Problem>& problems) {
 
 void check_all(Settings const& settings, std::vector<Problem>& problems) {
     check_signing(settings, problems);
-    if (settings.send_reports && settings.report_address.empty())
-        problems.push_back({Problem::Severity::warning, settings.place_of("SendReports"),
-                            "SendReports without ReportAddress sends from postmaster at this host"});
     if (!is_log_facility(settings.syslog_facility))
         problems.push_back({Problem::Severity::error, settings.place_of("SyslogFacility"),
                             "SyslogFacility: unknown facility \"" + settings.syslog_facility + "\""});

@@ -15,7 +15,7 @@ namespace postern::milter_dkim {
 
 // What is done with a message after a result (On-BadSignature and its kin).
 enum class Handling { accept, discard, quarantine, reject, tempfail };
-// UnprotectedKey, BogusKey.
+// UnprotectedKey.
 enum class KeyHandling { none, neutral, fail };
 enum class CanonicalForm { simple, relaxed };
 
@@ -98,12 +98,9 @@ struct Settings {
     std::string trust_signatures_from;
     bool required_headers = false;
     bool strict_headers = false;
-    bool weak_syntax_checks = false;
     bool ignore_malformed_mail = false;
     bool software_header = false;
     KeyHandling unprotected_key = KeyHandling::none;
-    KeyHandling bogus_key = KeyHandling::none;
-    std::string diagnostic_directory;
 
     // what follows from a result
     Handling on_bad_signature = Handling::accept;
@@ -116,12 +113,6 @@ struct Settings {
     bool quarantine = false;
     bool capture_unknown_errors = false;
     std::string redirect_failures_to;
-    bool send_reports = false;
-    std::string report_address;
-    std::string report_bcc_address;
-    std::string mta_command = "/usr/sbin/sendmail -t -odq";
-    std::string replace_headers;
-    std::string replace_rules;
 
     // the DNS
     std::chrono::seconds dns_timeout{5};
@@ -145,7 +136,6 @@ struct Settings {
     std::string change_root_directory;
     bool enable_coredumps = false;
     int milter_debug = 0;
-    bool soft_start = false;
 
     // the log
     bool syslog = false;

@@ -165,6 +165,8 @@ Result<> on_default(Settings& settings, std::string_view value) {
 constexpr std::string_view no_ldap = "LDAP data sets are not read; use file:, refile:, csl: or dsn: (SQL)";
 constexpr std::string_view no_statistics =
     "statistics files are not written; MetricsListen gives counters to Prometheus";
+constexpr std::string_view no_reports =
+    "failure reports about single messages (RFC 6651) are not sent; milter-dmarc sends DMARC's";
 constexpr std::string_view no_lua = "Lua scripts are not run";
 constexpr std::string_view no_reputation = "the reputation service is gone; remove the line";
 constexpr std::string_view no_rate_limit =
@@ -274,18 +276,18 @@ std::vector<Row> rows() {
         {"RequiredHeaders", "no", "Refuses mail whose header breaks RFC 5322's counts.",
          flag<&S::required_headers>},
         {"StrictHeaders", "no", "Takes such mail for malformed.", flag<&S::strict_headers>},
-        {"WeakSyntaxChecks", "no", "Goes on after syntax errors in the header.",
-         flag<&S::weak_syntax_checks>},
+        {"WeakSyntaxChecks", "no", "", nullptr,
+         "one broken signature never keeps the others from being verified"},
         {"IgnoreMalformedMail", "no", "Malformed mail passes untouched, without permerror.",
          flag<&S::ignore_malformed_mail>},
         {"SoftwareHeader", "no", "Adds DKIM-Filter with our version.", flag<&S::software_header>},
         {"X-Header", "no", "The older name of SoftwareHeader.", flag<&S::software_header>},
         {"UnprotectedKey", "none", "A key without DNSSEC: none, neutral or fail.",
          key_handling<&S::unprotected_key>},
-        {"BogusKey", "fail", "A key whose DNSSEC is broken: none, neutral or fail.",
-         key_handling<&S::bogus_key>},
-        {"DiagnosticDirectory", "", "Where failed messages with z= leave both headers for comparison.",
-         text<&S::diagnostic_directory>},
+        {"BogusKey", "fail", "", nullptr,
+         "an answer whose DNSSEC is broken is never used; the result is temperror"},
+        {"DiagnosticDirectory", "", "", nullptr,
+         "headers of failed messages are not written down; LogResults tells the results"},
 
         // what follows from a result
         {"On-Default", "", "Sets all of the following at once.", on_default},
@@ -301,11 +303,10 @@ std::vector<Row> rows() {
          flag<&S::capture_unknown_errors>},
         {"RedirectFailuresTo", "", "Sends mail whose signature fails to this address instead.",
          text<&S::redirect_failures_to>},
-        {"SendReports", "no", "Sends failure reports to domains that ask for them (RFC 6651).", nullptr,
-         "failure reports about single messages are not sent; DMARC reports come from milter-dmarc"},
-        {"ReportAddress", "", "From of such reports.", text<&S::report_address>},
-        {"ReportBccAddress", "", "Copies of such reports.", text<&S::report_bcc_address>},
-        {"MTACommand", "/usr/sbin/sendmail -t -odq", "Sends such reports.", text<&S::mta_command>},
+        {"SendReports", "no", "", nullptr, no_reports},
+        {"ReportAddress", "", "", nullptr, no_reports},
+        {"ReportBccAddress", "", "", nullptr, no_reports},
+        {"MTACommand", "", "", nullptr, no_reports},
         {"ReplaceHeaders", "", "Header fields (data set) that ReplaceRules change before signing.", nullptr,
          "headers are signed as they are; let the MTA rewrite before the milter (Postfix: cleanup's maps "
          "run first for locally submitted mail)"},
@@ -343,7 +344,8 @@ std::vector<Row> rows() {
         {"MilterDebug", "0", "libmilter's own debug level, 0 to 6.", number<&S::milter_debug, 0, 100>},
         {"MetricsListen", "", "Where Prometheus metrics are served, as inet:9101@localhost.",
          listen_address<&S::metrics_listen>},
-        {"SoftStart", "no", "Starts although an SQL server is away.", flag<&S::soft_start>},
+        {"SoftStart", "no", "", nullptr,
+         "the filter always starts; while a database is away, mail that needs it is deferred"},
         {"Include", "", "Reads another file here.", nullptr, "Include stands in files only"},
 
         // the log
@@ -385,7 +387,7 @@ std::vector<Row> rows() {
         {"LDAPUseTLS", "", "", nullptr, no_ldap},
         {"LDAPSoftStart", "", "", nullptr, no_ldap},
         {"POPDBFile", "", "", nullptr, "POP before SMTP is gone; authenticated clients are signed for"},
-        {"SMTPURI", "", "", nullptr, "reports go through MTACommand"},
+        {"SMTPURI", "", "", nullptr, no_reports},
         {"DefaultSender", "", "", nullptr, "it was never compiled in; set SenderHeaders"},
         {"ConditionalSignatures", "", "", nullptr, "they never became a standard; remove the line"},
         {"FlowData", "", "", nullptr, no_rate_limit},

@@ -1,8 +1,11 @@
 // Data sets and host lists.
 #include "milter-dkim/data_set.h"
+#include "milter-dkim/data_set_sql.h"
 #include "milter-dkim/hosts.h"
+#include "tests/unit/sql/scratch.h"
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/temp_dir.h"
+#include "tests/unit/support/test_log.h"
 
 using namespace postern;
 using namespace postern::milter_dkim;
@@ -111,4 +114,58 @@ TEST_CASE("networks work in pattern files, and a pattern with a leading star exc
     CHECK(has_client(path, "x", "10.1.2.3"));
     CHECK_FALSE(has_client(path, "mail.example.com", "192.0.2.1"));
     CHECK(has_client(path, "mail.example.org", "192.0.2.1"));
+}
+
+TEST_CASE("a DSN is read as OpenDKIM's users write it") {
+    auto const dsn = Dsn::parse(
+        "mysql://mail=40us:se=3Acret@3306+127.0.0.1/mailserver/table=dkim?keycol=id?datacol=domain,selector,"
+        "private_key?filter=active = 1");
+    REQUIRE(dsn);
+    CHECK(dsn->server.driver == sql::Driver::mariadb);
+    CHECK(dsn->server.user == "mail@us");
+    CHECK(dsn->server.password == "se:cret");
+    CHECK(dsn->server.port == 3306);
+    CHECK(dsn->server.host == "127.0.0.1");
+    CHECK(dsn->server.database == "mailserver");
+    CHECK(dsn->statement().fragments ==
+          std::vector<std::string>{"SELECT domain, selector, private_key FROM dkim WHERE id = ",
+                                   " AND (active = 1)"});
+    auto const short_one = Dsn::parse("pgsql://localhost/db/table=t?datacol=domain");
+    REQUIRE(short_one);
+    CHECK(short_one->key_column == "domain");
+    CHECK(short_one->server.user.empty());
+}
+
+TEST_CASE("a DSN that cannot work is refused without telling its password") {
+    for (auto const* text :
+         {"oracle://u:secret@h/d/table=t?keycol=k?datacol=v", "mysql:u:secret@h/d", "mysql://u:secret@h/d",
+          "mysql://u:secret@h/d/table=t; DROP TABLE x?keycol=k?datacol=v",
+          "mysql://u:secret@h/d/table=t?keycol=k", "mysql://u:secret@h/d/table=t?colour=k",
+          "mysql://u:secret@x+h/d/table=t?keycol=k?datacol=v", "mysql://secret/table=t?keycol=k?datacol=v"}) {
+        auto const dsn = Dsn::parse(text);
+        REQUIRE_FALSE(dsn);
+        CHECK_FALSE(dsn.error().text.contains("secret"));
+    }
+}
+
+TEST_CASE("rows of a database are found by key, and a database that fails is temporary") {
+    test::Scratch const scratch;
+    test::TestLog log;
+    Metrics metrics;
+    auto const file = scratch.database("CREATE TABLE keys (id TEXT, domain TEXT, selector TEXT, key TEXT);"
+                                       "INSERT INTO keys VALUES ('k', 'example.com', 's', '/key'), "
+                                       "('k2', 'example.org', 't', NULL)");
+    std::vector<config::Problem> problems;
+    DataSetOpener const opener(database_opener(log, metrics));
+    auto const set = opener.open("dsn:sqlite://" + file + "/table=keys?keycol=id?datacol=domain,selector,key",
+                                 {}, problems);
+    REQUIRE(set);
+    CHECK(found(**set, "k") == "example.com:s:/key");
+    CHECK(found(**set, "k2") == "example.org:t:");
+    CHECK(found(**set, "k' OR '1'='1") == "<none>");
+    auto const missing =
+        opener.open("dsn:sqlite:///nonexistent/t.db/table=keys?keycol=id?datacol=domain", {}, problems);
+    REQUIRE(missing);
+    CHECK(found(**missing, "k") == "<failed>");
+    log.expect("nonexistent");
 }
