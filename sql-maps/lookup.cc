@@ -9,10 +9,20 @@ namespace postern::sql_maps {
 
 namespace {
 
+std::string label(std::string const& table) {
+    auto const escaped = replace_all(replace_all(table, "\\", "\\\\"), "\"", "\\\"");
+    return fmt::format("table=\"{}\"", printable(escaped, 400));
+}
+
 Counter& lookups(Metrics& metrics, std::string const& table, std::string_view result) {
-    auto const name = printable(replace_all(replace_all(table, "\\", "\\\\"), "\"", "\\\""), 400);
     return metrics.counter("postern_lookups_total", "Lookups by table and result.",
-                           fmt::format("table=\"{}\",result=\"{}\"", name, result));
+                           fmt::format("{},result=\"{}\"", label(table), result));
+}
+
+Counter& cache_uses(Metrics& metrics, std::string const& table, std::string_view kind) {
+    return metrics.counter("postern_cache_answers_total",
+                           "Lookups answered from memory: fresh, or stale while the database was away.",
+                           fmt::format("{},kind=\"{}\"", label(table), kind));
 }
 
 } // namespace
@@ -23,7 +33,11 @@ Map::Map(MapFile file, Surroundings around, sql::Template query, ResultFormat fo
       format_(std::move(format)), domains_(std::move(domains)), needs_(needs),
       found_(lookups(around_.metrics, file_.table(), "found")),
       not_found_(lookups(around_.metrics, file_.table(), "not_found")),
-      failed_(lookups(around_.metrics, file_.table(), "failed")) {}
+      failed_(lookups(around_.metrics, file_.table(), "failed")),
+      cached_(cache_uses(around_.metrics, file_.table(), "fresh")),
+      stale_(cache_uses(around_.metrics, file_.table(), "stale")) {
+    if (around_.cache.remembers()) cache_ = std::make_unique<AnswerCache>(around_.cache);
+}
 
 Result<std::shared_ptr<Map>> Map::make(MapFile file, Surroundings around) {
     Needs needs;
@@ -54,9 +68,32 @@ Result<Answer> Map::lookup(std::string_view key, Deadline deadline, Trace* trace
         if (!admitted) return std::unexpected(admitted.error());
         auto const parts = Key::make(key, needs_);
         if (!*admitted || !parts) return Answer();
-        return ask(*parts, deadline, trace);
+        return ask_or_remember(*parts, deadline, trace);
     }();
     (answer ? *answer ? found_ : not_found_ : failed_).add();
+    return answer;
+}
+
+// A permanent error is the query's or the answer's own fault, and no old answer hides it.
+Result<Answer> Map::ask_or_remember(Key const& key, Deadline deadline, Trace* trace) const {
+    if (!cache_) return ask(key, deadline, trace);
+    if (auto known = cache_->fresh(key.text(), AnswerCache::Clock::now())) {
+        cached_.add();
+        return std::move(known->answer);
+    }
+    auto answer = ask(key, deadline, trace);
+    auto const now = AnswerCache::Clock::now();
+    if (answer) {
+        cache_->remember(key.text(), *answer, now);
+    } else if (answer.error().kind == ErrorKind::temporary) {
+        auto known = cache_->stale(key.text(), now);
+        if (!known) return answer;
+        stale_.add();
+        around_.log.warning(
+            "table \"{}\": stale answer for \"{}\", {} s old: {}", file_.table(), printable(key.text()),
+            std::chrono::duration_cast<std::chrono::seconds>(known->age).count(), answer.error().text);
+        return std::move(known->answer);
+    }
     return answer;
 }
 

@@ -7,6 +7,8 @@
 #include "common/base/metrics.h"
 #include "common/sql/pool.h"
 #include "common/sql/template.h"
+#include "sql-maps/answer.h"
+#include "sql-maps/answer_cache.h"
 #include "sql-maps/domain_list.h"
 #include "sql-maps/expansion.h"
 #include "sql-maps/map_file.h"
@@ -17,8 +19,6 @@
 #include <string_view>
 
 namespace postern::sql_maps {
-
-using Answer = std::optional<std::string>; // absent: the key is not in the table
 
 // What `sql-maps -q` tells about a lookup.
 struct Trace {
@@ -36,6 +36,7 @@ class Map {
         DomainList::TableLookup lookup; // for domain lists that name tables
         Log& log;
         Metrics& metrics;
+        CacheSettings cache = {};
     };
     static Result<std::shared_ptr<Map>> make(MapFile file, Surroundings around);
 
@@ -51,6 +52,7 @@ class Map {
   private:
     Map(MapFile file, Surroundings around, sql::Template query, ResultFormat format, DomainList domains,
         Needs needs);
+    Result<Answer> ask_or_remember(Key const& key, Deadline deadline, Trace* trace) const;
     Result<Answer> ask(Key const& key, Deadline deadline, Trace* trace) const;
     Result<Answer> answer_of(sql::Rows const& rows, Key const& key) const;
 
@@ -63,6 +65,9 @@ class Map {
     Counter& found_;
     Counter& not_found_;
     Counter& failed_;
+    Counter& cached_;
+    Counter& stale_;
+    std::unique_ptr<AnswerCache> cache_; // absent: nothing is remembered
 };
 
 } // namespace postern::sql_maps

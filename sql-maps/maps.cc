@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -89,6 +90,14 @@ std::shared_ptr<sql::Pool> Maps::pool_for(MapFile const& file) {
     return pool;
 }
 
+CacheSettings Maps::cache_for(std::string const& table) const {
+    auto cache = limits_.cache;
+    bool const listed = limits_.cache_tables.empty() ||
+                        std::ranges::find(limits_.cache_tables, table) != limits_.cache_tables.end();
+    if (!listed) cache.positive = cache.negative = std::chrono::milliseconds(0);
+    return cache;
+}
+
 // A table that stands in another's domain list. It may not itself ask a table, so that no two ask each other
 // without end.
 Result<Answer> Maps::lookup_domain(std::string const& table, std::string_view domain) {
@@ -116,7 +125,8 @@ Result<std::shared_ptr<Map const>> Maps::load(TableName const& name) {
     auto const lookup = [this](std::string const& table, std::string_view key) {
         return lookup_domain(table, key);
     };
-    auto map = Map::make(std::move(file), {pool, lookup, log_, metrics_});
+    auto const cache = cache_for(file.table());
+    auto map = Map::make(std::move(file), {pool, lookup, log_, metrics_, cache});
     if (!map) return std::unexpected(std::move(map).error().within(name.path));
     for (auto const& warning : (*map)->warnings()) log_.warning("{}: {}", name.path, warning);
     return std::shared_ptr<Map const>(std::move(*map));

@@ -22,6 +22,8 @@ struct MapLimits {
     std::size_t pool_size = 8;                            // connections for each set of servers
     std::chrono::milliseconds connect_timeout{3000};
     std::chrono::milliseconds query_timeout{10000}; // one lookup: waiting, connecting and asking together
+    CacheSettings cache;
+    std::vector<std::string> cache_tables; // the only ones with a cache; empty: all. Stale answers: all
 };
 
 // Thread-safe.
@@ -60,6 +62,7 @@ class Maps {
     Result<std::shared_ptr<Map const>> load(TableName const& name);
     Result<Answer> lookup_domain(std::string const& table, std::string_view domain);
     std::shared_ptr<sql::Pool> pool_for(MapFile const& file);
+    CacheSettings cache_for(std::string const& table) const;
 
     MapLimits limits_;
     DomainList::TableLookup stock_;

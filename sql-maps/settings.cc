@@ -53,6 +53,34 @@ Result<> duration(Settings& settings, std::string_view value) {
     return {};
 }
 
+// 0 turns it off.
+template <std::chrono::milliseconds CacheSettings::* field>
+Result<> remembered(Settings& settings, std::string_view value) {
+    auto const span = parse_duration(value);
+    if (!span || span->count() < 0 || *span > std::chrono::days(7))
+        return permanent(fmt::format("\"{}\" is not a time from 0 to 7d", printable(value, 64)));
+    settings.limits.cache.*field = *span;
+    return {};
+}
+
+Result<> cache_size(Settings& settings, std::string_view value) {
+    auto const size = config::parse_integer(value, 1, 10'000'000);
+    if (!size) return std::unexpected(size.error());
+    settings.limits.cache.size = static_cast<std::size_t>(*size);
+    return {};
+}
+
+Result<> cache_tables(Settings& settings, std::string_view value) {
+    settings.limits.cache_tables.clear();
+    for (auto const word : split_words(value, ", \t")) {
+        if (!parse_table_name(word))
+            return permanent(
+                fmt::format("\"{}\" is not pgsql:/PATH, mysql:/PATH or sqlite:/PATH", printable(word)));
+        settings.limits.cache_tables.emplace_back(word);
+    }
+    return {};
+}
+
 Result<> stock_proxymap(Settings& settings, std::string_view value) {
     if (!value.empty())
         if (auto const address = net::parse_address(value); !address) return std::unexpected(address.error());
@@ -138,6 +166,15 @@ config::Table<Settings> table() {
          duration<&MapLimits::connect_timeout>},
         {"query_timeout", "10s", "Time for a whole lookup: waiting for a connection, connecting and asking.",
          duration<&MapLimits::query_timeout>},
+        {"serve_stale", "0",
+         "While the database is away, answer what was known this long ago; 0: temporary errors.",
+         remembered<&CacheSettings::stale>},
+        {"cache_ttl", "0", "How long a value found is given out without asking again; 0: no cache.",
+         remembered<&CacheSettings::positive>},
+        {"cache_negative_ttl", "0", "How long \"not found\" is given out without asking again; 0: no cache.",
+         remembered<&CacheSettings::negative>},
+        {"cache_size", "10000", "Keys remembered of each table.", cache_size},
+        {"cache_tables", "", "Tables with a cache, as TYPE:/PATH.cf; empty: all.", cache_tables},
         {"recipient_delimiter", "", "As in main.cf; for the partial keys of socketmap and tcp_table.",
          recipient_delimiter},
         {"local_domains", "",

@@ -54,6 +54,12 @@ struct World {
 
 std::string const by_key = "query = SELECT a, b FROM v WHERE k='%s'";
 
+// The value, "-" for not found, "!" for an error.
+std::string given(Maps& maps, std::string const& table, std::string_view key) {
+    auto const answer = maps.lookup(table, key);
+    return answer ? answer->value_or("-") : "!";
+}
+
 } // namespace
 
 TEST_CASE("A table gives the first column of every row, without NULL and empty values") {
@@ -185,4 +191,42 @@ TEST_CASE("Tables with the same servers share one pool") {
     auto const text = world.metrics.text();
     CHECK(text.contains("postern_sql_connections{pool=\"sqlite:" + world.scratch.path("t0.cf") + "\"} 1"));
     CHECK(!text.contains("pool=\"sqlite:" + world.scratch.path("t1.cf")));
+}
+
+TEST_CASE("With serve_stale a locked database answers what it said before, and only that") {
+    World world;
+    auto const table = world.table(by_key);
+    auto limits = world.limits();
+    limits.query_timeout = std::chrono::milliseconds(50);
+    limits.cache.stale = std::chrono::minutes(15);
+    Maps maps(limits, {}, world.log, world.metrics);
+    CHECK(given(maps, table, "alice@example.com") == "a1@x");
+    CHECK(given(maps, table, "nobody@example.com") == "-");
+    sql::ServerSettings server;
+    server.database = world.database;
+    server.options.emplace_back("mode", "rw");
+    auto const holder = sql::connect(server, Deadline::after(std::chrono::seconds(5)));
+    REQUIRE((*holder)->query({{"BEGIN EXCLUSIVE"}}, {}, Deadline::after(std::chrono::seconds(5))));
+    CHECK(given(maps, table, "alice@example.com") == "a1@x");
+    CHECK(world.log.expect("stale answer for \"alice@example.com\", 0 s old: "));
+    CHECK(given(maps, table, "nobody@example.com") == "-");
+    CHECK(world.log.expect("stale answer for \"nobody@example.com\""));
+    CHECK(!maps.lookup(table, "two@example.com"));
+    CHECK(world.log.expect("lookup of \"two@example.com\" failed"));
+}
+
+TEST_CASE("A cached answer is given without asking, for the tables that are named, until the file changes") {
+    World world;
+    auto const cached = world.table("query = SELECT random()", "cached.cf");
+    auto const other = world.table("query = SELECT random()", "other.cf");
+    auto limits = world.limits();
+    limits.cache.positive = std::chrono::hours(1);
+    limits.cache_tables = {cached};
+    Maps maps(limits, {}, world.log, world.metrics);
+    auto const first = given(maps, cached, "k");
+    CHECK(given(maps, cached, "k") == first);
+    CHECK(given(maps, other, "k") != given(maps, other, "k"));
+    world.table("query = SELECT  random()", "cached.cf");
+    CHECK(given(maps, cached, "k") != first);
+    CHECK(world.metrics.text().contains("kind=\"fresh\"} 1"));
 }

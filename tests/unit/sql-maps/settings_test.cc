@@ -36,7 +36,9 @@ TEST_CASE("Every setting lands where it belongs") {
         "proxymap_listen = unix:/p mode=0600 owner=postfix\nsocketmap_listen = inet:127.0.0.1:1\n"
         "tcp_table_listen = inet:127.0.0.1:2\ntcp_table_map = va\nstock_proxymap =\n"
         "proxymap_greeting = no\nmap_directories = /a, /b\npool_size = 3\nconnect_timeout = 500ms\n"
-        "query_timeout = 1m\nrecipient_delimiter = +-\nlocal_domains = a b\nmax_connections = 5\n"
+        "query_timeout = 1m\nserve_stale = 15m\ncache_ttl = 30\ncache_negative_ttl = 5s\ncache_size = 7\n"
+        "cache_tables = pgsql:/a mysql:/b\nrecipient_delimiter = +-\nlocal_domains = a b\nmax_connections = "
+        "5\n"
         "user =\nsyslog = no\nsyslog_facility = local1\nsyslog_name = n\ndebug = yes\npid_file = /pid\n"
         "metrics_listen = unix:/m\nmap_va = pgsql:/a/va.cf virtual\nmap_tr = mysql:/a/tr.cf transport\n"
         "map_plain = sqlite:/a/p.cf\n",
@@ -48,6 +50,11 @@ TEST_CASE("Every setting lands where it belongs") {
     CHECK(settings.limits.connect_timeout == std::chrono::milliseconds(500));
     CHECK(settings.limits.query_timeout == std::chrono::minutes(1));
     CHECK(settings.rules.recipient_delimiter == "+-");
+    CHECK(settings.limits.cache.stale == std::chrono::minutes(15));
+    CHECK(settings.limits.cache.positive == std::chrono::seconds(30));
+    CHECK(settings.limits.cache.negative == std::chrono::seconds(5));
+    CHECK(settings.limits.cache.size == 7);
+    CHECK(settings.limits.cache_tables.size() == 2);
     CHECK(settings.maps.at("va").map_class == MapClass::rewriting);
     CHECK(settings.maps.at("tr").table == "mysql:/a/tr.cf");
     CHECK(settings.maps.at("plain").map_class == MapClass::plain);
