@@ -23,7 +23,7 @@ Told told(spf::Checker const& checker, Settings const& settings, spf::Query cons
     Told out;
     spf::CheckLimits const limits{.void_lookups = settings.void_limit, .time = settings.lookup_time};
     out.outcome = checker.check(query, limits, [&](unsigned depth, std::string const& line) {
-        fmt::format_to(std::back_inserter(out.tree), "  {}{}\n", std::string(depth * 2, ' '),
+        fmt::format_to(std::back_inserter(out.tree), "  {}{}\n", std::string(std::size_t{2} * depth, ' '),
                        printable(line, longest_line));
     });
     return out;

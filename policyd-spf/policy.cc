@@ -112,35 +112,40 @@ struct Policy::Case {
 };
 
 std::string Policy::reply_to(Request const& request) {
-    auto& log = shared_.log;
-    auto const& common = *settings_;
-    if (common.debug_level >= 4) log.info("Found the end of entry");
-    if (common.mock) return encode_action("dunno mock header field that should be ignored");
-    PerUser per_user;
-    auto const recipient = to_lower(request.recipient.value_or(""));
-    if (!common.per_user_file.empty()) {
-        per_user = read_per_user(common, recipient);
-        if (common.debug_level >= 0)
-            for (auto const& problem : per_user.problems) log.error("{}", problem.to_string());
-        if (common.debug_level >= 2 && per_user.settings)
-            log.info("Per user configuration data in use for: {}", printable(recipient));
-    }
-    auto const& settings = per_user.settings ? *per_user.settings : common;
+    if (settings_->debug_level >= 4) shared_.log.info("Found the end of entry");
+    if (settings_->mock) return encode_action("dunno mock header field that should be ignored");
+    auto const per_user = per_user_settings(request);
+    auto const& settings = per_user.settings ? *per_user.settings : *settings_;
     auto answer = this->answer(request, settings, per_user.settings.has_value());
     if (settings.test_only && answer.kind != Answer::Kind::prepend) answer = {};
     shared_.metrics
         .counter("postern_policy_answers_total", "Answers to Postfix",
                  fmt::format("action=\"{}\"", kind_word(answer.kind)))
         .add();
-    if (settings.debug_level >= 3)
-        log.info("Action: {}: Text: {} Reject action: {}", kind_word(answer.kind),
-                 printable(answer.text, 800),
-                 refusal_code({Answer::Kind::reject, {}, answer.is_error}, settings));
-    if (auto const line = log_line_of(answer, settings); !line.empty() && settings.debug_level >= 1) {
-        bool const named = settings.queue_id && request.queue_id;
-        log.info("{}{}", named ? printable(*request.queue_id) + ": " : "", printable(line, 1500));
-    }
+    log_answer(request, answer, settings);
     return encode_action(action_of(answer, settings));
+}
+
+PerUser Policy::per_user_settings(Request const& request) {
+    if (settings_->per_user_file.empty()) return {};
+    auto const recipient = to_lower(request.recipient.value_or(""));
+    auto per_user = read_per_user(*settings_, recipient);
+    if (settings_->debug_level >= 0)
+        for (auto const& problem : per_user.problems) shared_.log.error("{}", problem.to_string());
+    if (settings_->debug_level >= 2 && per_user.settings)
+        shared_.log.info("Per user configuration data in use for: {}", printable(recipient));
+    return per_user;
+}
+
+void Policy::log_answer(Request const& request, Answer const& answer, Settings const& settings) {
+    if (settings.debug_level >= 3)
+        shared_.log.info("Action: {}: Text: {} Reject action: {}", kind_word(answer.kind),
+                         printable(answer.text, 800),
+                         refusal_code({Answer::Kind::reject, {}, answer.is_error}, settings));
+    auto const line = log_line_of(answer, settings);
+    if (line.empty() || settings.debug_level < 1) return;
+    bool const named = settings.queue_id && request.queue_id;
+    shared_.log.info("{}{}", named ? printable(*request.queue_id) + ": " : "", printable(line, 1500));
 }
 
 Answer Policy::answer(Request const& request, Settings const& settings, bool per_user) {
@@ -149,7 +154,8 @@ Answer Policy::answer(Request const& request, Settings const& settings, bool per
         if (settings.debug_level >= 2) shared_.log.info("spfcheck: No client address, exiting");
         return {};
     }
-    auto const* const earlier = instances_.find(request.instance.value_or(""));
+    auto const instance = request.instance.value_or("");
+    auto const* const earlier = instances_.find(instance);
     if (earlier != nullptr && !per_user) return earlier->kind == Answer::Kind::prepend ? Answer{} : *earlier;
     auto const client = spf::IpAddress::parse(*address);
     if (!client) { // stock dies of it; Postfix says "unknown" for clients without an address
@@ -158,28 +164,25 @@ Answer Policy::answer(Request const& request, Settings const& settings, bool per
                              printable(*address));
         return {};
     }
-    auto receiver = to_lower(request.recipient.value_or(""));
-    if (receiver.empty()) receiver = "none";
-    if (!settings_->per_user_file.empty())
-        ; // the whole address
-    else if (settings.hide_receiver)
-        receiver = "<UNKNOWN>";
-    else if (auto const domain = halve(receiver, '@').after)
-        receiver = halve(*domain, '@').before;
     auto const shown = [](std::optional<std::string> const& value) {
         return value ? to_lower(*value) : "<UNKNOWN>";
     };
-    Case at{settings,
-            request,
-            *client,
-            {*address, shown(request.helo_name), shown(request.sender), receiver},
-            Deadline::after(total_time),
-            earlier,
-            {},
-            {}};
+    Subject const subject{*address, shown(request.helo_name), shown(request.sender),
+                          receiver_of(request, settings)};
+    Case at{settings, request, *client, subject, Deadline::after(total_time), earlier, {}, {}};
     auto out = check(at);
-    if (!per_user && out.kind != Answer::Kind::dunno) instances_.remember(request.instance.value_or(""), out);
+    if (!per_user && out.kind != Answer::Kind::dunno) instances_.remember(instance, out);
     return out;
+}
+
+// The recipient's domain; all of the address where some recipients have settings of their own.
+std::string Policy::receiver_of(Request const& request, Settings const& settings) const {
+    auto const recipient = to_lower(request.recipient.value_or(""));
+    if (!settings_->per_user_file.empty()) return recipient.empty() ? "none" : recipient;
+    if (settings.hide_receiver) return "<UNKNOWN>";
+    if (recipient.empty()) return "none";
+    auto const domain = halve(recipient, '@').after;
+    return std::string(domain ? halve(*domain, '@').before : recipient);
 }
 
 Answer Policy::check(Case& at) {

@@ -7,6 +7,7 @@
 #include "common/spf/check.h"
 #include "policyd-spf/answers.h"
 #include "policyd-spf/instances.h"
+#include "policyd-spf/per_user.h"
 #include "policyd-spf/protocol.h"
 #include "policyd-spf/settings.h"
 
@@ -49,7 +50,10 @@ class Policy {
   private:
     struct Case; // one request on its way through the checks
 
+    PerUser per_user_settings(Request const& request);
+    void log_answer(Request const& request, Answer const& answer, Settings const& settings);
     Answer answer(Request const& request, Settings const& settings, bool per_user);
+    std::string receiver_of(Request const& request, Settings const& settings) const;
     Answer check(Case& at);
     std::optional<Answer> helo_answer(Case& at);
     Answer mail_from_answer(Case& at);

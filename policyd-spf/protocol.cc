@@ -68,18 +68,18 @@ Result<std::optional<Request>> Decoder::next() {
         used_ += end + 1;
         if (used_ > max_request)
             return malformed(fmt::format("a request has more than {} octets", max_request));
-        auto line = as_utf8(trim_right(std::string_view(buffer_).substr(0, end)));
+        auto const line = as_utf8(trim_right(std::string_view(buffer_).substr(0, end)));
         buffer_.erase(0, end + 1);
         scanned_ = 0;
         if (line.empty()) {
             used_ = 0;
             return std::exchange(request_, {});
         }
-        take_line(std::move(line));
+        take_line(line);
     }
 }
 
-void Decoder::take_line(std::string line) {
+void Decoder::take_line(std::string const& line) {
     auto const [before, value] = halve(line, '=');
     auto const name = trim(before);
     bool const matched = value && !name.empty() && name.find_first_of(" \t\r\v\f") == std::string_view::npos;

@@ -36,7 +36,7 @@ class Decoder {
     Result<std::optional<Request>> next();
 
   private:
-    void take_line(std::string line);
+    void take_line(std::string const& line);
 
     LineWatcher watcher_;
     std::string buffer_;

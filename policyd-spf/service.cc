@@ -85,11 +85,12 @@ Result<> Service::start() {
     limits.idle_timeout = std::chrono::hours(1); // smtpd(8) closes after smtpd_policy_service_max_idle, 300 s
     server_.emplace(
         std::move(*listener_), limits,
-        [this](net::Peer const&, net::Waker) {
+        [this](net::Peer const&, net::Waker const&) {
             return std::make_unique<Session>(current(), surroundings_.shared());
         },
         log_, metrics_, "policy");
     server_->start();
+    log_.info("listening address={} file={}", address_.address.to_string(), settings_path_);
     return {};
 }
 

@@ -6,8 +6,11 @@
 
 #include <unbound.h>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 
+#include <array>
 #include <fstream>
 #include <string_view>
 #include <utility>
@@ -173,6 +176,19 @@ void Context::on_answer(void* argument, int error, ub_result* raw) {
         context.answers_.push_back({slot.token, decode_answer(slot.type, *result)});
 }
 
+namespace {
+
+// Without "@port" and "%interface".
+bool is_address(std::string_view nameserver) {
+    std::string const address(nameserver.substr(0, nameserver.find_first_of("@%")));
+    std::array<char, sizeof(in6_addr)> octets{};
+    return ::inet_pton(AF_INET, address.c_str(), octets.data()) == 1 ||
+           ::inet_pton(AF_INET6, address.c_str(), octets.data()) == 1;
+}
+
+} // namespace
+
+// A line that is no address is passed over, as the C library does.
 std::vector<std::string> nameservers_of(std::string const& resolv_conf) {
     constexpr std::size_t max_nameservers = 8;
     constexpr int max_lines = 1000;
@@ -181,7 +197,8 @@ std::vector<std::string> nameservers_of(std::string const& resolv_conf) {
     std::string line;
     for (int i = 0; i < max_lines && std::getline(file, line); ++i) {
         auto const words = split_words(line);
-        if (words.size() >= 2 && words[0] == "nameserver" && servers.size() < max_nameservers)
+        if (words.size() >= 2 && words[0] == "nameserver" && is_address(words[1]) &&
+            servers.size() < max_nameservers)
             servers.emplace_back(words[1]);
     }
     if (servers.empty()) servers.emplace_back("127.0.0.1"); // resolv.conf(5)

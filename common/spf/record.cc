@@ -32,12 +32,8 @@ std::optional<Mechanism> mechanism_named(std::string_view name) {
 }
 
 std::optional<Qualifier> qualifier_of(char sign) {
-    switch (sign) {
-    case '+': return Qualifier::pass;
-    case '-': return Qualifier::fail;
-    case '~': return Qualifier::softfail;
-    case '?': return Qualifier::neutral;
-    }
+    for (auto const qualifier : {Qualifier::pass, Qualifier::fail, Qualifier::softfail, Qualifier::neutral})
+        if (qualifier_sign(qualifier) == sign) return qualifier;
     return std::nullopt;
 }
 

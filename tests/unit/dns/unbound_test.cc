@@ -202,7 +202,8 @@ TEST_CASE("another resolv.conf takes effect with the next question") {
     test::Zone other;
     other.lines("a.example TXT first");
     first.serve(other);
-    std::ofstream(path) << "# made by a test\nsearch example\nnameserver " << first.nameserver() << "\n";
+    std::ofstream(path) << "# made by a test\nsearch example\nnameserver not-an-address\nnameserver "
+                        << first.nameserver() << "\n";
     ResolverSettings settings;
     settings.resolv_conf = path;
     test::TestLog log;

@@ -1,6 +1,7 @@
 // The texts that others read, byte for byte.
 #include "tests/unit/support/catch.h"
 
+#include "common/mail/received_spf.h"
 #include "tests/unit/policyd-spf/bench.h"
 
 using namespace postern;
@@ -149,6 +150,24 @@ TEST_CASE("nobody writes our results for us: odd values are quoted or escaped") 
     CHECK(at.action("192.0.2.1", "[192.0.2.1]", "")
               .starts_with("prepend Authentication-Results: mx.example; spf=none (no SPF record) "
                            "smtp.helo=\"[192.0.2.1]\" ("));
+}
+
+TEST_CASE("a reader of Received-SPF sees the values that were given, however odd") {
+    for (std::string_view const helo :
+         {"h.example", "a; identity=helo; client-ip=1.2.3.4", "x\" y", "(a)", "b\\c", "[::1]"})
+        for (std::string_view const sender :
+             {"u@pass.example", "\"a; result=pass\"@pass.example", "=?x?=@pass.example"}) {
+            auto const action = bench("HELO_reject = No_Check").action("192.0.2.1", helo, sender);
+            INFO(action);
+            auto const field =
+                mail::read_received_spf(action.substr(std::string_view("prepend Received-SPF: ").size()));
+            REQUIRE(field.has_value());
+            CHECK(field->result == "pass");
+            CHECK(field->value("identity") == "mailfrom");
+            CHECK(field->value("client-ip") == "192.0.2.1");
+            CHECK(field->value("helo") == helo);
+            CHECK(field->value("envelope-from") == sender);
+        }
 }
 
 TEST_CASE("the sender is printed in lower case and macros see its own") {
