@@ -83,7 +83,10 @@ DatabaseBlock read_database(Block const& block, std::vector<Problem>& problems) 
 std::vector<DatabaseBlock> understand_databases(Block const& root, std::string_view kind,
                                                 std::vector<Problem>& problems) {
     std::vector<DatabaseBlock> databases;
-    for (auto const* block : root.all(kind)) databases.push_back(read_database(*block, problems));
+    for (auto const* block : root.all(kind)) {
+        databases.push_back(read_database(*block, problems));
+        if (is_dovecot24(root)) understand_dovecot24_database(root, *block, kind, databases.back(), problems);
+    }
     return databases;
 }
 

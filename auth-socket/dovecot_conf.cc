@@ -177,11 +177,18 @@ std::vector<ListenerSettings> understand_listeners(Block const& root, Settings c
 
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
     Settings settings;
-    std::vector<config::Assignment> ours;
+    auto const newer = is_dovecot24(root);
+    std::vector<config::Assignment> ours; // 2.4 has many more names that begin with auth_: the known ones
+                                          // count, the others are passed over.
     for (auto const& each : root.settings)
-        if (is_auth_setting(each.name) ||
-            (!each.name.starts_with("auth_") && dovecot_table().find(each.name) != nullptr))
+        if (dovecot_table().find(each.name) != nullptr || (is_auth_setting(each.name) && !newer))
             ours.push_back(each);
+    for (auto const* block : root.all("auth_mechanisms")) { // auth_mechanisms { plain = yes }
+        config::Assignment list{"auth_mechanisms", "", block->place};
+        for (auto const& each : block->settings)
+            if (config::parse_boolean(each.value).value_or(false)) list.value += each.name + " ";
+        ours.push_back(std::move(list));
+    }
     auto const found = dovecot_table().apply(settings, ours);
     problems.insert(problems.end(), found.begin(), found.end());
     if (auto const* service = root.find("service", "auth"); service != nullptr) {

@@ -108,6 +108,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
                     .started = now,
                     .begins = now,
                     .initial_response = {},
+                    .held = {},
                     .mechanism = kind->make(context),
                     .plaintext = kind->plaintext,
                     .request = {},
@@ -144,6 +145,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
 
 void ClientSession::start(std::uint32_t id) {
     auto& pending = requests_.at(id);
+    if (auto const held = std::exchange(pending.held, std::nullopt)) return check(id, *held);
     auto initial = std::exchange(pending.initial_response, std::nullopt);
     auto step = pending.mechanism->start(initial ? std::optional<std::string_view>(*initial) : std::nullopt);
     if (initial) wipe(*initial);
@@ -193,15 +195,7 @@ void ClientSession::take_step(std::uint32_t id, Step step) {
         pending.phase = Phase::waiting_for_client;
         output_ += Line("CONT", id).add(base64_encode(challenge->data)).text();
     } else if (auto const* check = std::get_if<CheckPassword>(&step)) {
-        pending.request.original_user = check->user;
-        auto const data = std::make_shared<CheckPassword>(*check);
-        pending.request.password = data->password;
-        work(
-            id,
-            [authority = authority_, data](Request& request) {
-                return authority->check_password(request, data->authorization, data->password);
-            },
-            false);
+        this->check(id, *check);
     } else if (auto const* need = std::get_if<NeedSecret>(&step)) {
         pending.request.original_user = need->user;
         work(
@@ -239,6 +233,29 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     surroundings_.log.warning("auth: login{}: too many logins wait, this one is refused for now",
                               pending.request.log_name());
     finish(id, Outcome{});
+}
+
+void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
+    auto& pending = requests_.at(id);
+    auto const& client = pending.request.client;
+    auto const penalty = client.no_penalty ? std::chrono::milliseconds(0)
+                                           : surroundings_.penalties.delay(client.remote_ip, check.user);
+    // Only now the user is known; what was waited for the address counts.
+    if (pending.started + penalty > surroundings_.now()) {
+        pending.phase = Phase::waiting_out_penalty;
+        pending.begins = pending.started + penalty;
+        pending.held = check;
+        return;
+    }
+    pending.request.original_user = check.user;
+    pending.request.password = check.password;
+    auto const data = std::make_shared<CheckPassword const>(check);
+    work(
+        id,
+        [authority = authority_, data](Request& request) {
+            return authority->check_password(request, data->authorization, data->password);
+        },
+        false);
 }
 
 // A certificate stands in for the password only where the passdb says nopassword, as Dovecot has it.

@@ -54,6 +54,7 @@ class ClientSession final : public net::Session {
         TimePoint started;
         TimePoint begins; // when the penalty is over
         std::optional<std::string> initial_response;
+        std::optional<CheckPassword> held; // until the user's penalty is over
         std::shared_ptr<Mechanism> mechanism;
         bool plaintext;
         Request request;
@@ -83,6 +84,7 @@ class ClientSession final : public net::Session {
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);
+    void check(std::uint32_t id, CheckPassword const& check);
     void trust(std::uint32_t id, Trusted const& trusted);
     void prove(std::uint32_t id, Proven const& proven);
     void refuse(std::uint32_t id, Refused const& refused);

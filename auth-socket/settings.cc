@@ -188,6 +188,11 @@ config::Table<Settings> const& dovecot_table() {
                  s.authenticator.username.default_realm = v;
                  return {};
              }},
+            {"auth_default_domain", "", "What 2.4 calls auth_default_realm.",
+             [](S& s, string_view v) -> Result<> {
+                 if (!v.empty()) s.authenticator.username.default_realm = v;
+                 return {};
+             }},
             {"auth_username_chars", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567890.-_@",
              "Octets that a user name may have; empty: all.",
              [](S& s, string_view v) -> Result<> {
@@ -257,6 +262,7 @@ config::Table<Settings> const& dovecot_table() {
             {"auth_policy_check_before_auth", "yes", "", nullptr, no_policy},
             {"auth_policy_check_after_auth", "yes", "", nullptr, no_policy},
             {"auth_policy_report_after_auth", "yes", "", nullptr, no_policy},
+            {"auth_allow_weak_schemes", "no", "", [](S&, string_view) { return Result<>(); }},
             {"auth_proxy_self", "", "", nullptr, elsewhere},
             {"auth_ssl_require_client_cert", "no", "Refuse clients without a valid certificate.",
              [](S& s, string_view v) {

@@ -68,6 +68,12 @@ Settings understand_dovecot(config::Block const& root, OwnSettings const& own,
 std::vector<ListenerSettings> understand_listeners(config::Block const& root, Settings const& settings,
                                                    OwnSettings const& own,
                                                    std::vector<config::Problem>& problems);
+// dovecot_config_version = 2.4...
+bool is_dovecot24(config::Block const& root);
+// What 2.4 writes where 2.3 has args.
+void understand_dovecot24_database(config::Block const& root, config::Block const& block,
+                                   std::string_view kind, DatabaseBlock& database,
+                                   std::vector<config::Problem>& problems);
 // passdb { } and userdb { } blocks.
 std::vector<DatabaseBlock> understand_databases(config::Block const& root, std::string_view kind,
                                                 std::vector<config::Problem>& problems);

@@ -14,6 +14,8 @@
 
 namespace postern::auth_socket {
 
+struct SqlSettings;
+
 // What happens after a database has spoken (result_success, result_failure, result_internalfail).
 enum class Rule { return_ok, return_here, return_fail, continue_on, continue_ok, continue_fail };
 // When a database is not asked: its user is known by then, or not known.
@@ -35,7 +37,8 @@ struct DatabaseBlock {
     bool deny = false;   // who is in it does not get in
     config::Place place;
     // 2.4 writes these into the block, 2.3 into the file that args names.
-    std::string default_scheme, query, iterate_query;
+    std::string default_scheme;
+    std::shared_ptr<SqlSettings const> sql;
 };
 
 // What a database said that checks passwords by itself.

@@ -53,8 +53,8 @@ class Loader {
                              std::string(kind) + ": the driver \"" + printable(block.driver) +
                                  "\" is not one of " + std::string(known)});
     }
-
     std::shared_ptr<SqlUsers const> sql(DatabaseBlock const& block) {
+        if (block.sql) return SqlUsers::make(*block.sql, log_, metrics_, problems_).value_or(nullptr);
         if (auto const known = sql_.find(block.args); known != sql_.end()) return known->second;
         auto& users = sql_[block.args]; // a broken file is told once
         if (block.args.empty()) {

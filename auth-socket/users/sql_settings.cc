@@ -93,6 +93,7 @@ std::optional<SqlSettings> understand(config::ReadResult const& read, std::strin
                                       std::vector<Problem>& problems) {
     auto const before = problems.size();
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());
+    if (config::has_errors(read.problems)) return std::nullopt;
     SqlSettings settings;
     std::optional<sql::Driver> driver;
     std::optional<config::Assignment> connect;

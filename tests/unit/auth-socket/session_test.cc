@@ -225,7 +225,8 @@ TEST_CASE("wrong passwords make the next login from the address wait, and a righ
         session->wake().value();
     }
     CHECK(session->receive(auth(4, hidden_ok, "rip=192.0.2.1")).value().empty());
-    CHECK(session->receive(auth(5, hidden_ok, "rip=192.0.2.9")).value() == "OK\t5\tuser=alice@example.com\n");
+    auto const bystander = base64_encode(std::string("\0plain@example.com\0secret", 25));
+    CHECK(session->receive(auth(5, bystander, "rip=192.0.2.9")).value() == "OK\t5\tuser=plain@example.com\n");
     CHECK(session->receive(auth(6, hidden_ok, "rip=192.0.2.1\tno-penalty")).value() ==
           "OK\t6\tuser=alice@example.com\n");
 }
@@ -290,4 +291,25 @@ TEST_CASE("ANONYMOUS is its configured user and says so") {
     CHECK(after_handshake(postern::test::replay(
               *house.session(), std::string(hello) + "AUTH\t1\tANONYMOUS\tservice=x\tresp=eA==\n")) ==
           "OK\t1\tuser=anonymous\tanonymous\n");
+}
+
+TEST_CASE(
+    "wrong passwords for one user from many addresses make the next one for that user wait, others not") {
+    House house;
+    auto session = house.session();
+    session->greeting();
+    session->receive(hello).value();
+    for (int n = 1; n <= 3; ++n) {
+        auto const guess = base64_encode(std::string("\0alice@example.com\0", 19) + std::to_string(n));
+        session->receive(auth(n, guess, fmt::format("rip=192.0.2.{}", n))).value();
+        house.now += 3s;
+        session->wake().value();
+    }
+    CHECK(session->receive(auth(4, hidden_ok, "rip=192.0.2.99")).value().empty());
+    auto const bystander = base64_encode(std::string("\0plain@example.com\0secret", 25));
+    CHECK(session->receive(auth(5, bystander, "rip=192.0.2.99")).value() ==
+          "OK\t5\tuser=plain@example.com\n");
+    house.now += 2s;
+    CHECK(session->wake().value() == "OK\t4\tuser=alice@example.com\n");
+    CHECK_FALSE(session->busy());
 }

@@ -1,5 +1,6 @@
 // dovecot.conf and auth-socket.conf: what is taken, what is passed over, what is told.
 #include "auth-socket/settings.h"
+#include "auth-socket/users/sql.h"
 #include "tests/unit/auth-socket/fixture.h"
 #include "tests/unit/support/catch.h"
 
@@ -167,4 +168,42 @@ TEST_CASE("a default in the tables is what the settings begin with") {
     CHECK(settings.client.failure_delay == untouched.client.failure_delay);
     CHECK(settings.authenticator.username.chars == untouched.authenticator.username.chars);
     CHECK(settings.workers == untouched.workers);
+}
+
+TEST_CASE("Dovecot 2.4's way of writing the same is read") {
+    auto const conf =
+        read("dovecot_config_version = 2.4.4\nauth_allow_cleartext = yes\nauth_internal_thing = 1\n"
+             "auth_mechanisms {\n  plain = yes\n  login = yes\n  cram-md5 = no\n}\n"
+             "auth_username_format = %{user | lower}\nsql_driver = pgsql\n"
+             "pgsql db.example {\n  connection_limit = 20\n  parameters {\n    dbname = mail\n"
+             "    user = u\n    password = it's\n  }\n}\n"
+             "passdb sql {\n  query = SELECT password FROM m WHERE u = '%{user | lower}'\n}\n"
+             "passdb passwd-file {\n  master = yes\n  passwd_file_path = /etc/masters\n"
+             "  result_success = continue\n  default_password_scheme = sha512-crypt\n}\n"
+             "userdb sql {\n  userdb_sql_query = SELECT home FROM m WHERE u = '%{user}'\n"
+             "  iterate_query = SELECT u AS user FROM m\n  fields {\n    uid = vmail\n  }\n}\n"
+             "userdb static {\n  fields {\n    home = /var/mail/%{user | domain}/x\n  }\n}\n"
+             "service auth {\n  unix_listener auth-legacy {\n    type = auth-legacy\n    mode = 0666\n  }\n"
+             "  unix_listener odd {\n    type = userdb\n  }\n}\n");
+    CHECK(conf.told() == "");
+    auto const& settings = conf.settings;
+    CHECK(settings.client.mechanisms == std::vector<std::string>{"PLAIN", "LOGIN"});
+    REQUIRE(settings.passdbs.size() == 2);
+    REQUIRE(settings.passdbs[0].sql);
+    auto const& sql = *settings.passdbs[0].sql;
+    CHECK(sql.password_query == "SELECT password FROM m WHERE u = '%{user | lower}'");
+    CHECK(sql.default_scheme == "CRYPT");
+    CHECK(sql.pool.size == 20);
+    REQUIRE(sql.pool.servers.size() == 1);
+    CHECK(sql.pool.servers[0].host == "db.example");
+    CHECK(sql.pool.servers[0].password == "it's");
+    CHECK(settings.passdbs[1].args == "/etc/masters");
+    CHECK(settings.passdbs[1].default_scheme == "SHA512-CRYPT");
+    CHECK(settings.passdbs[1].success == Rule::continue_on);
+    REQUIRE(settings.userdbs.size() == 2);
+    CHECK(settings.userdbs[0].sql->user_query == "SELECT home FROM m WHERE u = '%{user}'");
+    CHECK(settings.userdbs[0].override_fields.value("uid") == "vmail");
+    CHECK(settings.userdbs[1].override_fields.value("home") == "/var/mail/%{user | domain}/x");
+    CHECK(conf.at("/run/dovecot/auth-legacy").role == Role::client);
+    CHECK(conf.at("/run/dovecot/odd").role == Role::userdb);
 }
