@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the system tests, each file as a process of its own and several at a time.
+"""Runs the system tests, each test class as a process of its own and several at a time.
 
 One line a test, what a failed one said at its end, and last "cases: N passed, N failed[, N skipped]".
 """
@@ -17,7 +17,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-FILE_TIME_LIMIT = 600  # seconds
+
+from harness.sandbox import adopt_orphans, kill_orphans  # noqa: E402
+
+CLASS_TIME_LIMIT = 600  # seconds
 OUTCOME = re.compile(r"^(ok|FAILED|SKIPPED) ", re.M)
 
 
@@ -57,14 +60,18 @@ class OneLinePerTest(unittest.TestResult):
             self._say("FAILED", subtest, f"\n{(self.failures + self.errors)[-1][1]}")
 
 
-def run_file(path, names):
-    """The child: every test of one file, or those whose id holds one of the names."""
-    suite = unittest.defaultTestLoader.loadTestsFromName(path.stem)
-    if names and not any(name in path.stem for name in names):
-        suite = unittest.TestSuite(test for test in tests_in(suite) if any(name in test.id() for name in names))
+def run_class(name):
+    """The child: the tests of one class that were chosen, given as "class,test id,..."."""
+    name, *chosen = name.split(",")
+    suite = unittest.TestSuite(test for test in tests_in(load(name.partition(".")[0]))
+                               if class_of(test) == name and (not chosen or test.id() in chosen))
     result = OneLinePerTest()
     suite.run(result)
     return 0 if result.wasSuccessful() and not result.unexpectedSuccesses else 1
+
+
+def load(module):
+    return unittest.defaultTestLoader.loadTestsFromName(module)
 
 
 def tests_in(suite):
@@ -75,22 +82,39 @@ def tests_in(suite):
             yield entry
 
 
-class Run:
-    """The parent: starts the files, prints their lines as they come, and adds up."""
+def class_of(test):
+    """test_x.SomeTest; a file that cannot be imported is one failing test of its own."""
+    kind = type(test)
+    return test.id().rpartition(".")[2] + "._FailedTest" if kind.__name__ == "_FailedTest" else \
+        f"{kind.__module__}.{kind.__name__}"
 
-    def __init__(self, names):
-        self.names = names
+
+def classes(names):
+    """{class: ids of its tests}; with names, of those tests that hold one of them."""
+    found = {}
+    for path in sorted(HERE.glob("test_*.py")):
+        for test in tests_in(load(path.stem)):
+            if not names or any(name in f"{path.stem}.py {test.id()}" for name in names):
+                found.setdefault(class_of(test), []).append(test.id())
+    return found
+
+
+class Run:
+    """The parent: starts the classes, prints their lines as they come, and adds up."""
+
+    def __init__(self):
         self.counts = {"ok": 0, "FAILED": 0, "SKIPPED": 0}
         self.failures = []
         self.children = set()
         self._printing = threading.Lock()
         self._stopping = False
 
-    def file(self, path):
-        child = subprocess.Popen([sys.executable, __file__, "--file", str(path), *self.names], text=True, cwd=HERE,
-                                 errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    def run_class(self, name, tests):
+        command = [sys.executable, __file__, "--class", ",".join([name, *tests])]
+        child = subprocess.Popen(command, text=True, cwd=HERE, errors="replace", stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
         self.children.add(child)
-        watchdog = threading.Timer(FILE_TIME_LIMIT, child.terminate)
+        watchdog = threading.Timer(CLASS_TIME_LIMIT, child.terminate)
         watchdog.start()
         text = []
         for line in child.stdout:
@@ -102,16 +126,16 @@ class Run:
         child.wait()
         watchdog.cancel()
         self.children.discard(child)
-        self._judge(path, child.returncode, "".join(text))
+        self._judge(name, child.returncode, "".join(text))
 
-    def _judge(self, path, code, text):
+    def _judge(self, name, code, text):
         with self._printing:
             if re.search(r"^FAILED ", text, re.M):
                 self.failures.append(re.sub(r"(?m)^(ok|SKIPPED) .*\n", "", text))
             elif code != 0 and not self._stopping:  # it could not be loaded, ran into the limit, or was killed
                 self.counts["FAILED"] += 1
-                print(f"FAILED  {path.name}: ended with {code}", flush=True)
-                self.failures.append(f"{path.name} ended with {code} (time limit: {FILE_TIME_LIMIT} s)\n{text[-8000:]}")
+                print(f"FAILED  {name}: ended with {code}", flush=True)
+                self.failures.append(f"{name} ended with {code} (time limit: {CLASS_TIME_LIMIT} s)\n{text[-8000:]}")
 
     def stop(self):
         self._stopping = True
@@ -126,23 +150,22 @@ class Run:
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("-j", "--jobs", type=int, default=2, help="files at a time (default 2)")
-    options.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    options.add_argument("names", nargs="*", help="only files or tests whose name holds one of these")
+    options.add_argument("-j", "--jobs", type=int, default=2, help="classes at a time (default 2)")
+    options.add_argument("--class", dest="one_class", help=argparse.SUPPRESS)
+    options.add_argument("names", nargs="*", help="only tests whose file or id holds one of these")
     options = options.parse_args()
-    if options.file:
-        return run_file(options.file, options.names)
+    if options.one_class:
+        return run_class(options.one_class)
 
-    files = sorted(HERE.glob("test_*.py"))
-    # The longest ones first, so that none of them runs on alone at the end.
-    files.sort(key=lambda path: -path.read_text().count("def test_"))
-    chosen = [path for path in files if not options.names or holds(path, options.names)]
-    run = Run(options.names)
+    # The longest first, so that none of them runs on alone at the end.
+    chosen = sorted(classes(options.names).items(), key=lambda entry: -len(entry[1]))
+    run = Run()
+    adopt_orphans()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with ThreadPoolExecutor(options.jobs) as pool:
             try:
-                list(pool.map(run.file, chosen))
+                list(pool.map(lambda entry: run.run_class(*entry), chosen))
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 run.stop()
@@ -150,6 +173,8 @@ def main():
     except KeyboardInterrupt:
         print("interrupted")
         return 130
+    finally:
+        kill_orphans()  # of a class whose process died without clearing up
     for text in run.failures:
         print(f"\n{'=' * 100}\n{text}")
     passed, failed, skipped = run.counts["ok"], run.counts["FAILED"], run.counts["SKIPPED"]
@@ -158,11 +183,6 @@ def main():
         print("FAILED  no system test ran")
     print(f"cases: {passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0
-
-
-def holds(path, names):
-    return any(name in path.stem or re.search(rf"\b\w*{re.escape(name.rpartition('.')[2])}\w*", path.read_text())
-               for name in names)
 
 
 if __name__ == "__main__":

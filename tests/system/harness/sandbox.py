@@ -74,8 +74,7 @@ class Sandbox:
         self.processes = []
         self._ports = {}
         self._closed = False
-        # A daemon that goes into the background becomes our child when its parent ends, and is found again.
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans()
         atexit.register(self.close)
 
     def __enter__(self):
@@ -208,6 +207,11 @@ def children_of(pid):
         if int(fields[1]) == pid:
             found.append(int(entry.parent.name))
     return found
+
+
+def adopt_orphans():
+    """A daemon that goes into the background becomes our child when its parent ends, and is found again."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def kill_orphans():
