@@ -70,6 +70,21 @@ Result<> accepted(int error, std::string_view what) {
     return permanent(fmt::format("libunbound refuses {}: {}", what, ub_strerror(error)));
 }
 
+// Whether a configuration file says itself where everything is asked: forward-zone: name: ".". Then the
+// system's nameservers beside its own would get half of the questions.
+bool forwards_everything(std::vector<std::string> const& files) {
+    for (auto const& file : files) {
+        std::ifstream in(file);
+        for (std::string line; std::getline(in, line);) {
+            auto const text = trim(std::string_view(line).substr(0, line.find('#')));
+            if (!text.starts_with("name:")) continue;
+            auto const name = trim(text.substr(5));
+            if (name == "." || name == "\".\"") return true;
+        }
+    }
+    return false;
+}
+
 Result<> configure(ub_ctx* context, ResolverSettings const& settings,
                    std::vector<std::string> const& nameservers) {
     ub_ctx_debugout(context, nullptr); // it would write to standard error
@@ -86,7 +101,8 @@ Result<> configure(ub_ctx* context, ResolverSettings const& settings,
     for (auto const& file : settings.unbound_configuration)
         if (auto done = accepted(ub_ctx_config(context, file.c_str()), "the file " + file); !done)
             return done;
-    for (auto const& server : nameservers)
+    bool const has_own = settings.nameservers.empty() && forwards_everything(settings.unbound_configuration);
+    for (auto const& server : has_own ? std::vector<std::string>() : nameservers)
         if (auto done = accepted(ub_ctx_set_fwd(context, server.c_str()), "the nameserver " + server); !done)
             return done;
     if (!settings.hosts_file.empty())

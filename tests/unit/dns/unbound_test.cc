@@ -3,6 +3,7 @@
 
 #include "common/dns/unbound.h"
 #include "tests/unit/support/dns_server.h"
+#include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/test_log.h"
 
 #include <algorithm>
@@ -236,4 +237,25 @@ TEST_CASE("settings that libunbound refuses are named") {
     auto const missing = make_unbound_resolver(settings, log, metrics);
     REQUIRE_FALSE(missing.has_value());
     CHECK(missing.error().text.find("/nonexistent/unbound.conf") != std::string::npos);
+}
+
+TEST_CASE("a configuration file that forwards everything is asked alone") {
+    DnsServer of_file;
+    DnsServer of_system;
+    test::TempDir const dir;
+    ResolverSettings settings;
+    settings.unbound_configuration = {
+        dir.write("unbound.conf",
+                  "forward-zone:\n  name: \".\" # all\n  forward-addr: " + of_file.nameserver() + "\n")};
+    settings.resolv_conf = dir.write("resolv.conf", "nameserver " + of_system.nameserver() + "\n");
+    test::TestLog log;
+    Metrics metrics;
+    auto const resolver = make_unbound_resolver(settings, log, metrics);
+    REQUIRE(resolver);
+    for (int i = 0; i < 20; ++i) {
+        auto const name = "n" + std::to_string(i) + ".a.example";
+        CHECK((*resolver)->lookup(name, RecordType::a, Deadline::after(patience)));
+    }
+    CHECK(of_file.questions().size() >= 20);
+    CHECK(of_system.questions().empty());
 }
