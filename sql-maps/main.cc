@@ -2,9 +2,12 @@
 #include "common/daemon/service.h"
 #include "common/daemon/startup.h"
 #include "sql-maps/ask.h"
+#include "sql-maps/import.h"
 #include "sql-maps/service.h"
 
 #include <fmt/format.h>
+
+#include <unistd.h>
 
 #include <cstdio>
 #include <span>
@@ -21,10 +24,12 @@ constexpr daemon::OptionSpec options[] = {
     daemon::print_defaults_option,
     {'c', "config", "FILE", "configuration file (/etc/postern/sql-maps.conf)"},
     {'q', "", "KEY", "look KEY up in the table that follows, TYPE:/PATH.cf or a map's NAME, and exit"},
+    {0, "import", "DIRECTORY",
+     "list and try the SQL tables of a Postfix (/etc/postfix), tell how to switch over"},
 };
 
 constexpr daemon::ProgramText program{
-    "sql-maps", "sql-maps [-n] [-c FILE] [-q KEY MAP]",
+    "sql-maps", "sql-maps [-n] [-c FILE] [-q KEY MAP] [--import DIRECTORY]",
     "Serves Postfix's pgsql, mysql and sqlite tables over the proxymap, socketmap and tcp_table protocols."};
 
 daemon::Process process_of(Settings const& settings) {
@@ -47,13 +52,20 @@ int main(int argc, char** argv) {
         return daemon::exit_ok;
     }
     auto const file = line->value("c").value_or(std::string(default_configuration));
-    auto [settings, problems] = read_settings(file);
+    // The tools work before there is a configuration.
+    bool const tool = line->has("q") || line->has("import");
+    bool const defaults = tool && !line->has("c") && ::access(file.c_str(), F_OK) != 0;
+    auto [settings, problems] = defaults ? SettingsResult() : read_settings(file);
     daemon::report_problems(program.name, problems);
     if (config::has_errors(problems)) return daemon::exit_configuration;
     if (auto const key = line->value("q")) {
         StreamLog log("sql-maps");
         return line->operands().size() == 1 ? ask(settings, *key, line->operands()[0], log)
                                             : daemon::exit_usage;
+    }
+    if (auto const directory = line->value("import")) {
+        StreamLog log("sql-maps");
+        return import_tables(std::move(settings), *directory, log);
     }
     if (line->has("n")) return check_maps(settings) ? daemon::exit_ok : daemon::exit_configuration;
     auto const log =

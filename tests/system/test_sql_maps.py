@@ -234,6 +234,27 @@ class SqliteTest(Differential):
             self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (0, "a1@x"))
         self.assertIn("a request is longer than 65536 octets", self.daemon.log())
 
+    def test_the_import_lists_tries_and_switches(self):
+        self.serve(Sqlite(self.box, SCHEMA))
+        good, bad = self.table("good", QUERIES["plain"]), self.table("bad", "query = SELECT nosuch FROM multi")
+        self.postfix.main.pop("proxymap_service_name")
+        self.postfix.set(virtual_alias_maps=f"{good}, proxy:{good}", transport_maps="$virtual_alias_maps")
+        before = self.postfix.command("postconf", "-n").stdout
+
+        def run(code):
+            done = self.box.run([*self.daemon.command, "--import", self.postfix.directory], check=False)
+            self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+            return done.stdout
+        over, back = (part.replace("postfix -c", "true -c") for part in run(0).split("# Switch back:\n"))
+        self.assertIn(f"works   {good}  (transport_maps, virtual_alias_maps)", over)
+        self.box.run(["sh", "-ec", over[over.index("# Switch over"):]])
+        self.assertEqual(self.postfix.command("postconf", "-h", "proxymap_service_name").stdout, "sqlmaps\n")
+        self.assertEqual(self.postfix.command("postconf", "-h", "virtual_alias_maps").stdout, f"proxy:{good}, proxy:{good}\n")
+        self.box.run(["sh", "-ec", back])
+        self.assertEqual(self.postfix.command("postconf", "-n").stdout, before)
+        self.postfix.set(sender_canonical_maps=bad)
+        self.assertIn(f"FAILS   {bad}  (sender_canonical_maps)", run(1))
+
     def test_the_one_shot_lookup_tells_query_host_and_result(self):
         self.serve(Sqlite(self.box, SCHEMA))
         table = self.table("plain", QUERIES["plain"])
