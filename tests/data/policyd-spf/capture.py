@@ -6,8 +6,10 @@ Needs Debian's python3-spf-engine, python3-spf, python3-authres and python3-dnsp
 """
 
 import io
+import os
 import sys
 import syslog
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -106,11 +108,12 @@ def run(conf, requests):
     import spf_engine.policyd_spf as policyd
     import spf_engine.policydspfsupp as support
     support.defaultConfigData = dict(DEFAULTS)
-    path = Path("/tmp/capture.conf")
-    path.write_text("\n".join(conf) + "\n")
+    handle, path = tempfile.mkstemp(suffix=".conf")
+    os.close(handle)
+    Path(path).write_text("\n".join(conf) + "\n")
     events = []
     syslog.syslog = lambda *words: events.append(("log", words[-1]))
-    sys.argv = ["policyd-spf", str(path)]
+    sys.argv = ["policyd-spf", path]
 
     class Out(io.StringIO):
         def write(self, text):
@@ -123,7 +126,7 @@ def run(conf, requests):
         policyd.main()
     finally:
         sys.stdin, sys.stdout = streams
-        path.unlink()
+        os.unlink(path)
     return events
 
 
