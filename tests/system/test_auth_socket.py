@@ -59,7 +59,7 @@ class AuthSocketTest(SystemTest):
 
 
 class PostfixTest(AuthSocketTest):
-    MECHANISMS = "plain login"
+    MECHANISMS = "plain login cram-md5 digest-md5 scram-sha-256"
 
     def setUp(self):
         super().setUp()
@@ -99,6 +99,16 @@ service auth {{
         self.assertIn("auth: sql(nobody@example.com,127.0.0.1): unknown user", self.auth.log())
         self.postfix.wait_for_log(r"authentication failed: .*sasl_username=alice@example\.com")
 
+    def test_challenge_mechanisms_prove_the_password_without_sending_it(self):
+        for mechanism in ("CRAM-MD5", "DIGEST-MD5"):
+            good = self.login("bob@example.com", "secret", mechanism)
+            self.assertEqual(good.code, 0, good)
+            self.assertIn("235 2.7.0", good.text)
+            self.assertEqual(self.login("bob@example.com", "wrong", mechanism).code, 28)
+        # alice's password is kept as a hash, with which these mechanisms can do nothing.
+        self.assertEqual(self.login("alice@example.com", "secret", "CRAM-MD5").code, 28)
+        self.assertIn("Requested CRAM-MD5 scheme, but we have only SHA512-CRYPT", self.auth.log())
+
     def test_a_database_that_is_away_is_454_and_never_535(self):
         self.assertEqual(self.login("bob@example.com", "secret").code, 0)
         with self.users.away():
@@ -116,6 +126,21 @@ service auth {{
         self.assertIn("454 4.7.0", self.login("bob@example.com", "secret").text)
         self.auth.start()
         self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+
+    def test_a_reload_takes_the_new_configuration_and_keeps_the_old_one_when_it_is_broken(self):
+        configuration = self.box.path("auth.conf")
+        text = configuration.read_text()
+        configuration.write_text(text.replace("driver = sql", "driver = nonsense", 1))
+        self.auth.reload()
+        wait_until(lambda: "the driver \"nonsense\"" in self.auth.log(), 5, "the mistake is told")
+        self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+        configuration.write_text(text.replace("base_dir", "auth_username_chars = abc\nbase_dir"))
+        self.auth.reload()
+        wait_until(lambda: "configuration reloaded" in self.auth.log(), 5, "the new configuration")
+        with Talk(str(self.postfix.private("auth"))) as talk:
+            talk.lines("DONE")
+            talk.send(b"VERSION\t1\t0\nCPID\t1\nAUTH\t1\tPLAIN\tservice=smtp\tresp=AGJvYkBleGFtcGxlLmNvbQBzZWNyZXQ=\n")
+            self.assertIn("FAIL\t1\tuser=bob@example.com\toriginal_user=bob@example.com", talk.line())
 
     def test_garbage_on_the_socket_ends_that_connection_only(self):
         before = len(self.auth.log())
