@@ -157,7 +157,8 @@ class ListenerReader {
         if (*number == 0) return;
         if (config::parse_boolean(block.value("ssl").value_or("no")).value_or(true))
             complain(problems_, block.place, "inet_listener with ssl: LMTP is served without TLS");
-        for (auto const host : split_words(block.value("address").value_or("*"), " \t,")) {
+        auto const hosts = block.value("address").value_or("*");
+        for (auto const host : split_words(hosts, " \t,")) {
             net::ListenAddress address;
             address.address.kind = host.contains(':') ? net::Address::Kind::inet6 : net::Address::Kind::inet;
             address.address.host = host == "*" || host == "::" ? std::string() : std::string(host);
