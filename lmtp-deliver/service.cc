@@ -36,16 +36,17 @@ std::shared_ptr<LmtpService::Live> LmtpService::current() const {
 }
 
 Result<> LmtpService::open(daemon::Opening& opening) {
-    auto const& configuration = live_->configuration;
     // Before anything else is open, so that the process that stays root holds nothing but its own socket.
-    if (configuration.needs_broker()) {
-        auto broker = Broker::start(depositor_, log_, configuration.settings.mail.first_valid_uid);
+    if (live_->configuration.needs_broker()) {
+        auto const& settings = live_->configuration.settings;
+        if (live_->configuration.process_user().empty())
+            log_.warning("lmtp: there is no user {}: the process that faces the network stays root",
+                         settings.internal_user);
+        auto broker = Broker::start(depositor_, log_, settings.mail.first_valid_uid);
         if (!broker) return std::unexpected(broker.error());
         broker_.emplace(std::move(*broker));
-        live_ = std::make_shared<Live>(configuration, *broker_, concurrency_, log_, metrics_);
-        if (configuration.process_user().empty())
-            log_.warning("lmtp: there is no user {}: the process that faces the network stays root",
-                         configuration.settings.internal_user);
+        auto const before = live_; // holds the configuration that is copied
+        live_ = std::make_shared<Live>(before->configuration, *broker_, concurrency_, log_, metrics_);
     }
     for (auto const& address : live_->configuration.settings.listeners) {
         auto listener = opening.listen(address, "lmtp");
