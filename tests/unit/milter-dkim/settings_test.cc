@@ -107,6 +107,23 @@ TEST_CASE("settings that do not fit together are told") {
           "f:1: warning: KeyFile is not used for what the SigningTable signs; KeyTable has the keys\n");
 }
 
+TEST_CASE("the manual and the sample say what the table says") {
+    std::string const folder = std::string(std::getenv("POSTERN_SOURCE")) + "/milter-dkim/";
+    auto const manual = config::read_file(folder + "milter-dkim.conf.5.scd");
+    REQUIRE(manual);
+    for (auto const& row : settings_table().rows()) {
+        auto heading = "\n*" + std::string(row.name) + "*";
+        if (row.apply != nullptr)
+            heading += row.default_text.empty() ? "\n\t" : " (" + std::string(row.default_text) + ")\n\t";
+        INFO(heading);
+        CHECK(manual->contains(heading));
+    }
+    auto const sample = config::read_file(folder + "opendkim.conf.sample");
+    REQUIRE(sample);
+    CHECK(sample->ends_with(config::defaults_text(default_rows(settings_table()), config::FileStyle::words)));
+    CHECK(read_settings(folder + "opendkim.conf.sample", {}).problems.empty());
+}
+
 TEST_CASE("the configurations of real administrators read without an unknown name") {
     auto const* corpus = std::getenv("POSTERN_CORPUS");
     if (corpus == nullptr) {
