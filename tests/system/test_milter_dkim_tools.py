@@ -45,6 +45,77 @@ class GenkeyTest(SystemTest):
                              r"v=DKIM1; h=sha256; k=ed25519; s=email; p=[A-Za-z0-9+/]{43}=")
 
 
+class MessageAndZoneTest(SystemTest):
+    """The tools of one key, judged by dkimpy, by Knot and by nsupdate."""
+
+    MESSAGE = f"From: a@{ZONE}\nTo: b@b.example\nSubject: x\nDate: Sat, 21 Nov 2026 10:00:00 +0000\n\nhello\n\n"
+
+    def setUp(self):
+        for name, kind in (("rsa", "rsa"), ("ed", "ed25519")):
+            self.box.run([tool("genkey"), "-D", self.box.root, "-d", ZONE, "-s", name, "--type", kind])
+
+    def serve(self):
+        records = "".join(self.box.path(f"{name}.txt").read_text() for name in ("rsa", "ed"))
+        dns = self.enterContext(Knot(self.box, {ZONE: records}))
+        resolver = self.box.write("ub.conf", 'server:\n do-not-query-localhost: no\nforward-zone:\n name: "."\n'
+                                  f" forward-addr: {dns.server}\n")
+        self.conf = self.box.write("opendkim.conf", f"ResolverConfiguration {resolver}\n")
+        return dns
+
+    def test_signatures_verify_with_dkimpy_and_its_signatures_here(self):
+        import dkim
+        dns = self.serve()
+
+        def look_up(name, timeout=5):
+            return dns.ask(name.decode().rstrip(".")).strip().replace('" "', "").strip('"').encode()
+
+        for name, algorithm in (("rsa", b"rsa-sha256"), ("ed", b"ed25519-sha256")):
+            key = self.box.path(f"{name}.private")
+            signed = self.box.run([tool("testmsg"), "-d", ZONE, "-s", name, "-k", key], input=self.MESSAGE).stdout
+            self.assertIn(f"a={algorithm.decode()};", signed)
+            self.assertTrue(dkim.verify(signed.replace("\n", "\r\n").encode(), dnsfunc=look_up), signed)
+            self.assertFalse(dkim.verify(signed.replace("hello", "hallo").replace("\n", "\r\n").encode(), dnsfunc=look_up))
+            own = self.box.run([tool("testmsg"), "-x", self.conf], input=signed)
+            self.assertEqual((own.stdout, own.stderr), ("", ""))
+        theirs = dkim.sign(self.MESSAGE.replace("\n", "\r\n").encode(), b"rsa", ZONE.encode(),
+                           self.box.path("rsa.private").read_bytes()).decode() + self.MESSAGE.replace("\n", "\r\n")
+        self.assertEqual(self.box.run([tool("testmsg"), "-x", self.conf], input=theirs).stderr, "")
+        broken = self.box.run([tool("testmsg"), "-x", self.conf], input=theirs.replace("hello", "hallo"), check=False)
+        self.assertEqual(broken.returncode, 70)
+        self.assertIn("milter-dkim-testmsg: verifying: Bad signature", broken.stderr)
+
+    def test_testkey_compares_with_the_published_record(self):
+        self.serve()
+        for name in ("rsa", "ed"):
+            done = self.box.run([tool("testkey"), "-x", self.conf, "-d", ZONE, "-s", name, "-k",
+                                 self.box.path(f"{name}.private"), "-vvv"])
+            self.assertEqual(done.stdout, "milter-dkim-testkey: key OK\n")
+        wrong = self.box.run([tool("testkey"), "-x", self.conf, "-d", ZONE, "-s", "rsa", "-k", self.box.path("ed.private")],
+                             check=False)
+        self.assertEqual((wrong.returncode, wrong.stdout), (65, "milter-dkim-testkey: keys do not match\n"))
+        table = self.box.write("KeyTable", "".join(f"{name} {ZONE}:{name}:{self.box.path(name)}.private\n"
+                                                   for name in ("rsa", "ed")))
+        self.conf.write_text(self.conf.read_text() + f"KeyTable {table}\nSigningTable csl:{ZONE}=rsa\n")
+        link = self.box.path("opendkim-testkey")
+        link.symlink_to(tool("testkey"))
+        done = self.box.run([link, "-x", self.conf, "-v"])
+        self.assertEqual(done.stdout, "opendkim-testkey: 2 keys checked; 2 pass, 0 fail\n")
+
+    def test_knot_loads_the_zone_and_nsupdate_the_script_of_genzone(self):
+        table = self.box.write("KeyTable", "".join(f"{name} {ZONE}:{name}:{self.box.path(name)}.private\n"
+                                                   for name in ("rsa", "ed")))
+        zone = self.box.run([tool("genzone"), "-D", table]).stdout
+        expected = {name: "v=DKIM1;k={};p={}".format(kind, re.findall("p=([^ ]*)", "".join(re.findall(
+            '"([^"]*)"', self.box.path(f"{name}.txt").read_text())))[0]) for name, kind in (("rsa", "rsa"), ("ed", "ed25519"))}
+        by_file = self.enterContext(Knot(self.box, {ZONE: zone}, name="by-file"))
+        by_update = self.enterContext(Knot(self.box, {ZONE: ""}, updates=True, name="by-update"))
+        script = self.box.run([tool("genzone"), "-u", "-N", f"127.0.0.1 {by_update.port}", table]).stdout
+        self.box.run(["nsupdate"], input=script)
+        for name, text in expected.items():
+            for server in (by_file, by_update):
+                self.assertEqual(server.ask(f"{name}._domainkey.{ZONE}").strip().replace('" "', "").strip('"'), text)
+
+
 class RotateTest(SystemTest):
     """A KeyTable of one row, a zone on a primary that takes signed updates, and a secondary of our making."""
 
