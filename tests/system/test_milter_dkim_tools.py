@@ -7,7 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from harness import Knot, SystemTest, wait_until
+from harness import Daemon, Knot, Postfix, SystemTest, swaks, wait_until
 from harness.daemon import SOURCE
 
 BUILD = Path(os.environ.get("POSTERN_BUILD", SOURCE / "build"))
@@ -186,6 +186,26 @@ class RotateTest(SystemTest):
         self.rotate("-k", self.tsig, "--pattern", "202611", date="2026-12-06")
         self.assertEqual(os.listdir(self.box.path("state")), ["lock"])
         self.assertEqual(self.reloads.read_text(), "reload\n")
+
+    def test_the_running_daemon_signs_with_the_new_key_after_it(self):
+        port = self.box.port()
+        self.conf.write_text(self.conf.read_text() + f"Socket inet:{port}@127.0.0.1\nBackground no\nSyslog no\n"
+                             f"SyslogSuccess yes\nRequireSafeKeys no\nNameservers {self.primary.server}\n")
+        daemon = self.enterContext(Daemon(self.box, "milter-dkim", ["-x", self.conf]))
+        postfix = self.enterContext(Postfix(self.box, main={
+            "virtual_mailbox_domains": "b.example", "virtual_mailbox_maps": "static:all",
+            "virtual_transport": "discard:", "smtpd_recipient_restrictions": "permit",
+            "milter_default_action": "tempfail", "smtpd_milters": f"inet:127.0.0.1:{port}"}))
+
+        def send(selector):
+            swaks(postfix.smtp_port, sender=f"a@{ZONE}", to="b@b.example", headers=[f"From: a@{ZONE}"])
+            return f"DKIM-Signature field added (s={selector}, d={ZONE})" in daemon.log()
+
+        self.assertTrue(send("mail"), daemon.log())
+        self.secondary = self.primary
+        done = self.rotate("-k", self.tsig)
+        self.assertIn(f"SIGUSR1 sent to process {daemon.pid}", done.stderr)
+        wait_until(lambda: send("202611"), 20, daemon.log)
 
     def test_a_wrong_secret_or_no_key_is_refused_and_nothing_is_switched(self):
         before = self.table.read_text()
