@@ -1,8 +1,10 @@
 """sql-maps against Postfix's own drivers on real PostgreSQL, MariaDB and SQLite: the same keys, the same answers."""
 
+import collections
 import os
 import random
 import re
+import threading
 import time
 
 from harness import Daemon, MariaDb, Postfix, Postgres, Sqlite, SystemTest, Talk, wait_until
@@ -53,6 +55,9 @@ KEYS = ["alice@example.com", "ALICE@Example.com", "@example.com", "alice", "o'br
         "under_score@example.com", "underXscore@example.com", "single@com", "x@", "@", "a@sub.example.org",
         "a@bad.example.org", "a@example.org", "example.com", "com", "x' or '1'='1", "x'; DROP TABLE multi; --@example.com",
         "a@x..com", "a@.com", "a@com.", "number@example.com", '"quoted"@example.com', "a b@example.com", "*", ".com"]
+
+# Replies of the proxymap protocol.
+ANSWER, RETRY = b"status\x000\0value\0a1@x\0\0", b"status\x002\0value\0\0\0"
 
 
 def many_keys(count, seed):
@@ -305,6 +310,46 @@ class ServerTest(Differential):
         wait_until(lambda: database.query(still_running) == [["0"]], 10, "the server gives the query up")
         self.assertEqual(self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2], (0, "a1@x"))
 
+    @staticmethod
+    def starts(database):
+        """PostgreSQL refuses to start while a backend of the killed server still lives."""
+        try:
+            database.start()
+            return True
+        except AssertionError:
+            return False
+
+    def killed_under_load(self, database):
+        """Clients that never stop asking see values and "try again", and no "not found", while the server dies twice."""
+        self.serve(database, "pool_size = 4\nquery_timeout = 2s")
+        table = self.table("plain", QUERIES["plain"])
+        request = (f"request\0lookup\0table\0{table}\0flags\0" "64\0key\0alice@example.com\0\0").encode()
+        seen, stop = [collections.Counter() for _ in range(20)], threading.Event()
+
+        def ask_on(counter):
+            with Talk(self.postfix.private("sqlmaps")) as client:
+                client.until(b"proxymap_protocol\0\0")
+                while not stop.is_set():
+                    client.send(request)
+                    reply = client.until(b"\0value\0")
+                    value = client.until(b"\0")
+                    counter[reply + value + client.until(b"\0")] += 1
+        threads = [threading.Thread(target=ask_on, args=[counter]) for counter in seen]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            before = sum(counter[ANSWER] for counter in seen)
+            wait_until(lambda: sum(counter[ANSWER] for counter in seen) > before + 200, 20, "answers")
+            database.kill()
+            wait_until(lambda: any(counter[RETRY] for counter in seen), 20, "temporary errors")
+            wait_until(lambda: self.starts(database), 30, "the killed server's last processes are gone")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        total = sum(seen, collections.Counter())
+        self.assertEqual(set(total), {ANSWER, RETRY}, total)
+        wait_until(lambda: self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2] == (0, "a1@x"), 2, "it is back")
+
     def dead_host_first(self, database):
         self.serve(database)
         dead = self.box.port()
@@ -327,6 +372,9 @@ class PostgresTest(ServerTest):
         self.silence(self.enterContext(Postgres(self.box, SCHEMA)), "pg_sleep(60)",
                      "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%sleep(60)%' "
                      "AND pid <> pg_backend_pid()")
+
+    def test_a_server_killed_under_load_is_never_not_found(self):
+        self.killed_under_load(self.enterContext(Postgres(self.box, SCHEMA)))
 
     def test_a_dead_host_is_passed_over(self):
         self.dead_host_first(self.enterContext(Postgres(self.box, SCHEMA)))
@@ -351,6 +399,9 @@ class MariaDbTest(ServerTest):
         self.silence(self.enterContext(MariaDb(self.box, SCHEMA)), "SLEEP(60)",
                      "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(60)%' "
                      "AND id <> connection_id()")
+
+    def test_a_server_killed_under_load_is_never_not_found(self):
+        self.killed_under_load(self.enterContext(MariaDb(self.box, SCHEMA)))
 
     def test_a_dead_host_is_passed_over(self):
         self.dead_host_first(self.enterContext(MariaDb(self.box, SCHEMA)))
