@@ -43,7 +43,7 @@ IMAP 127.0.0.1:{world.imap.imap_port}
   logins                 ann@postern.example, carl@postern.example, full@postern.example; password {world.password}
   configuration          {mx.directory}   {partner.directory}
   mail                   {world.vmail}   {world.partner_mail}
-  database               {getattr(world.database, 'path', world.database.box.path(world.database.__dict__.get('name', '')))}
+  database               {world.database_place}
   logs                   {world.box.logs}
 Try:
   swaks --server 127.0.0.1:{mx.ports['submission']} --auth PLAIN --auth-user ann@postern.example \

@@ -95,14 +95,14 @@ class Scenario:
                      password=self.world.password, mechanism="LOGIN")
         answer = done.steps[-2][1:]
         expect(answer[0] == 235, str(done))
-        return _short(answer), "-", "SHA512-CRYPT password from SQL"
+        return _short(answer), "logged in", "SHA512-CRYPT password from SQL"
 
     def wrong_password(self):
         done = swaks(self.world.mx.ports["submission"], "--quit-after", "AUTH", user="ann@postern.example",
                      password="wrong")
         answer = done.steps[-2][1:]
         expect(answer[0] == 535, str(done))
-        return _short(answer), "-", f"log: {_logged(self.world.mx, 'sasl_username=')}"
+        return _short(answer), "not let in", f"log: {_logged(self.world.mx, 'sasl_username=')}"
 
     def incoming(self):
         answer = self._delivered_by_partner("ann@postern.example")

@@ -61,6 +61,10 @@ class World:
         schema = (HERE / f"schema/{self._database_name}.sql").read_text() + (HERE / "schema/data.sql").read_text()
         return {"sqlite": Sqlite, "pgsql": Postgres, "mysql": MariaDb}[self._database_name](self.box, schema)
 
+    @property
+    def database_place(self):
+        return self.database.path if self._database_name == "sqlite" else self.database.directory
+
     def _mail_directory(self, name):
         path = self.box.directory(name)
         os.chown(path, VMAIL, VMAIL)
