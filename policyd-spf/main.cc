@@ -5,6 +5,8 @@
 #include "policyd-spf/service.h"
 
 #include <cstdio>
+#include <string_view>
+#include <vector>
 
 using namespace postern;
 
@@ -54,7 +56,10 @@ int run(daemon::CommandLine const& line) {
 } // namespace
 
 int main(int argc, char** argv) {
-    auto const line = daemon::CommandLine::parse({argv + 1, static_cast<std::size_t>(argc - 1)}, options);
+    std::vector<char const*> arguments(argv + 1, argv + argc);
+    if (!arguments.empty() && std::string_view(arguments[0]) == "-?")
+        arguments[0] = "--help"; // as stock has it
+    auto const line = daemon::CommandLine::parse(arguments, options);
     if (auto const code = daemon::answer_standard_options(text, line, options)) return *code;
     if (line->has("print-defaults")) {
         auto const rows = config::default_rows(policyd_spf::settings_table());

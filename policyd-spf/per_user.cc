@@ -51,8 +51,7 @@ void apply_pair(PerUser& out, std::string_view pair, config::Place const& place)
                                             printable(name, 64), place.file)});
         return;
     }
-    auto problems =
-        settings_table().apply(*out.settings, {{std::string(name), std::string(trim(*value)), place}});
+    auto problems = apply_settings(*out.settings, {{std::string(name), std::string(trim(*value)), place}});
     out.problems.insert(out.problems.end(), problems.begin(), problems.end());
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/text.h"
 #include "policyd-spf/bypass.h"
+#include "policyd-spf/config_line.h"
 #include "policyd-spf/per_user.h"
 
 #include <fmt/format.h>
@@ -46,17 +47,6 @@ bool is_private(spf::IpAddress const& address) {
                                                  "169.254.0.0/16,127.0.0.0/8,fc00::/7,fe80::/10,::1")
                                      .networks; // RFC 1918, RFC 6598, RFC 4193
     return networks.contains(address.unmapped());
-}
-
-// A string as Python's repr() shows it, which is how it stands in stock's log.
-std::string quoted(std::string_view text) {
-    char const mark = text.contains('\'') && !text.contains('"') ? '"' : '\'';
-    std::string out(1, mark);
-    for (char const c : text) {
-        if (c == '\\' || c == mark) out += '\\';
-        out += c;
-    }
-    return out + mark;
 }
 
 std::string_view kind_word(Answer::Kind kind) {
@@ -106,7 +96,7 @@ struct Policy::Case {
 
     bool has_field_already() const { return earlier != nullptr && earlier->kind == Answer::Kind::prepend; }
     Answer with_field(std::string field) const {
-        if (has_field_already()) return {};
+        if (has_field_already()) return {Answer::Kind::dunno, "Header already pre-pended"};
         return {Answer::Kind::prepend, std::move(field)};
     }
 };
@@ -116,6 +106,7 @@ std::string Policy::reply_to(Request const& request) {
     if (settings_->mock) return encode_action("dunno mock header field that should be ignored");
     auto const per_user = per_user_settings(request);
     auto const& settings = per_user.settings ? *per_user.settings : *settings_;
+    if (settings_->debug_level >= 3) shared_.log.info("Config: {}", printable(config_line(settings), 4000));
     auto answer = this->answer(request, settings, per_user.settings.has_value());
     if (settings.test_only && answer.kind != Answer::Kind::prepend) answer = {};
     shared_.metrics
@@ -138,9 +129,10 @@ PerUser Policy::per_user_settings(Request const& request) {
 }
 
 void Policy::log_answer(Request const& request, Answer const& answer, Settings const& settings) {
+    bool const nothing = answer.kind == Answer::Kind::dunno && answer.text.empty();
     if (settings.debug_level >= 3)
-        shared_.log.info("Action: {}: Text: {} Reject action: {}", kind_word(answer.kind),
-                         printable(answer.text, 800),
+        shared_.log.info("Action: {}: Text: {} Reject action: {}", nothing ? "None" : kind_word(answer.kind),
+                         nothing ? "None" : printable(answer.text, 800),
                          refusal_code({Answer::Kind::reject, {}, answer.is_error}, settings));
     auto const line = log_line_of(answer, settings);
     if (line.empty() || settings.debug_level < 1) return;
@@ -156,7 +148,10 @@ Answer Policy::answer(Request const& request, Settings const& settings, bool per
     }
     auto const instance = request.instance.value_or("");
     auto const* const earlier = instances_.find(instance);
-    if (earlier != nullptr && !per_user) return earlier->kind == Answer::Kind::prepend ? Answer{} : *earlier;
+    if (earlier != nullptr && !per_user)
+        return earlier->kind == Answer::Kind::prepend
+                   ? Answer{Answer::Kind::dunno, "Header already pre-pended"}
+                   : *earlier;
     auto const client = spf::IpAddress::parse(*address);
     if (!client) { // stock dies of it; Postfix says "unknown" for clients without an address
         if (settings.debug_level >= 0)
@@ -185,8 +180,17 @@ std::string Policy::receiver_of(Request const& request, Settings const& settings
     return std::string(domain ? halve(*domain, '@').before : recipient);
 }
 
+// Those that are set, in the order they are asked; stock stops writing at the first that matches.
+void Policy::log_bypasses(Settings const& settings) {
+    if (!settings.skip_addresses.empty()) shared_.log.info("skip_addresses enabled.");
+    if (!settings.whitelist.empty()) shared_.log.info("Whitelist enabled.");
+    if (!settings.domain_whitelist.empty()) shared_.log.info("Domain Whitelist enabled.");
+    if (!settings.helo_whitelist.empty()) shared_.log.info("HELO Domain Whitelist enabled.");
+    if (!settings.domain_whitelist_ptr.empty()) shared_.log.info("PTR Domain Whitelist enabled.");
+}
+
 Answer Policy::check(Case& at) {
-    if (at.settings.debug_level >= 4) shared_.log.info("skip_addresses enabled.");
+    if (at.settings.debug_level >= 4) log_bypasses(at.settings);
     auto const reason = Bypass(at.settings, shared_.resolver, shared_.checker)
                             .reason(at.client, at.request.helo_name.value_or(""), at.deadline);
     if (reason) {

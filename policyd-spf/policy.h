@@ -61,6 +61,7 @@ class Policy {
     Finding find(Case& at, Scope scope);
     bool is_no_mail_domain(Case& at, Scope scope);
     void hint_at_private_client(Case const& at, Finding const& finding);
+    void log_bypasses(Settings const& settings);
     void log_finding(Case const& at, Finding const& finding);
 
     std::shared_ptr<Settings const> settings_;

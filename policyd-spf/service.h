@@ -38,8 +38,8 @@ class Service final : public daemon::Service {
 
     Result<> open(daemon::Opening& opening) override;
     Result<> start() override;
-    // Connections that are open keep their settings. Nameservers, User and the limits of the server need a
-    // restart.
+    // Connections that are open keep their settings. Nameservers, the DNS cache, User, Metrics_Listen and the
+    // limits of the server need a restart.
     Result<> reload() override;
     void stop() override;
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -282,6 +283,27 @@ config::Table<Settings> const& settings_table() {
     return table;
 }
 
+std::vector<config::Problem> apply_settings(Settings& settings,
+                                            std::vector<config::Assignment> const& lines) {
+    // Of these a value with a mistake still counts, as far as it goes.
+    constexpr std::array<std::string_view, 7> lenient = {
+        "HELO_reject", "Mail_From_reject", "PermError_reject", "TempError_Defer",
+        "No_Mail",     "skip_addresses",   "Whitelist"};
+    std::vector<config::Problem> problems;
+    for (auto const& line : lines) {
+        auto found = settings_table().apply(settings, {line});
+        bool const counts = found.empty() || std::ranges::find(lenient, line.name) != lenient.end();
+        problems.insert(problems.end(), found.begin(), found.end());
+        if (!counts) continue;
+        auto const earlier = std::ranges::find(settings.given, line.name, &GivenValue::name);
+        if (earlier == settings.given.end())
+            settings.given.push_back({line.name, line.value});
+        else
+            earlier->value = line.value;
+    }
+    return problems;
+}
+
 Settings default_settings() {
     Settings settings;
     for (auto const& row : settings_table().rows())
@@ -295,8 +317,7 @@ Settings default_settings() {
 ReadSettings parse_settings(std::string_view text, std::string const& file) {
     auto read = config::parse_assignments(text, file, {.hash_anywhere = true});
     ReadSettings out{default_settings(), std::move(read.problems)};
-    for (auto& problem : settings_table().apply(out.settings, read.assignments))
-        out.problems.push_back(problem);
+    for (auto& problem : apply_settings(out.settings, read.assignments)) out.problems.push_back(problem);
     settle(out.settings);
     for (auto const& note : out.settings.notes)
         out.problems.push_back({config::Problem::Severity::warning, {file, 0}, note});

@@ -25,6 +25,12 @@ enum class RejectPolicy {
 
 enum class HeaderType { spf, ar, none };
 
+// A setting as the file has it.
+struct GivenValue {
+    std::string name;
+    std::string value;
+};
+
 struct Settings {
     int debug_level = 1;
     bool test_only = false; // answers reject and defer become dunno
@@ -63,10 +69,14 @@ struct Settings {
 
     std::optional<bool> default_seed_only; // the old name of TestOnly, which comes before it
     std::optional<bool> explicit_test_only;
+    std::vector<GivenValue> given;  // each name once, where it stood first, with its last value
     std::vector<std::string> notes; // what a reader should know and no mistake is
 };
 
 config::Table<Settings> const& settings_table();
+
+// Applies the lines in order and notes those that count in Settings::given.
+std::vector<config::Problem> apply_settings(Settings& settings, std::vector<config::Assignment> const& lines);
 
 // The built-in defaults, as the table has them.
 Settings default_settings();

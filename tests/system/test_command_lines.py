@@ -71,6 +71,10 @@ class CommandLineTest(SystemTest):
         path = self.box.write(f"{name}.conf", text)
         return path, self.run_program(name, "-n", *([option] if option else []), path)
 
+    def test_policyd_spf_takes_the_question_mark_of_stock_for_help(self):
+        asked, told = self.run_program("policyd-spf", "-?"), self.run_program("policyd-spf", "--help")
+        self.assertEqual((asked.returncode, asked.stdout), (0, told.stdout))
+
     def test_help_fits_a_screen_and_names_the_program(self):
         for name in PROGRAMS:
             with self.subTest(name):
