@@ -120,7 +120,15 @@ std::string Policy::reply_to(Request const& request) {
 PerUser Policy::per_user_settings(Request const& request) {
     if (settings_->per_user_file.empty()) return {};
     auto const recipient = to_lower(request.recipient.value_or(""));
+    auto const level = settings_->debug_level;
+    auto const file = printable(settings_->per_user_file);
+    if (level >= 3) shared_.log.info("Starting to process per-user settings");
+    if (level >= 3) shared_.log.info("User data: text,{}", file);
+    if (level >= 4) shared_.log.info("Reading per user data (type text) from:  \"{}\"", file);
     auto per_user = read_per_user(*settings_, recipient);
+    if (level >= 4)
+        shared_.log.info("Per-user settings for \"{}\": \"{}\"", printable(recipient),
+                         printable(config_line(per_user.settings ? *per_user.settings : *settings_), 4000));
     if (settings_->debug_level >= 0)
         for (auto const& problem : per_user.problems) shared_.log.error("{}", problem.to_string());
     if (settings_->debug_level >= 2 && per_user.settings)

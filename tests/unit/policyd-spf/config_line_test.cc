@@ -57,3 +57,13 @@ TEST_CASE("debugLevel 4 names the lists that are set") {
     CHECK(at.log.contains("HELO Domain Whitelist enabled."));
     CHECK_FALSE(at.log.contains("PTR Domain Whitelist enabled."));
 }
+
+TEST_CASE("debugLevel 4 shows where a recipient's settings come from and what they are") {
+    test::PolicyBench at("", "debugLevel = 4\nPer_User = text,/dev/null/none");
+    at.action("127.0.0.1", "h", "u@x", "Ann@x.example");
+    CHECK(at.log.contains("Starting to process per-user settings"));
+    CHECK(at.log.contains("User data: text,/dev/null/none"));
+    CHECK(at.log.contains("Reading per user data (type text) from:  \"/dev/null/none\""));
+    CHECK(at.log.contains("Per-user settings for \"ann@x.example\": \"" + config_line(*at.settings) + "\""));
+    CHECK(at.log.expect("/dev/null/none"));
+}
