@@ -341,8 +341,13 @@ void ClientSession::collect() {
             if (at == requests_.end() || at->second.serial != done.serial) continue; // cancelled meanwhile
             auto& pending = at->second;
             pending.request = std::move(done.request);
-            if (!done.secret_only || done.outcome.verdict != Verdict::ok || !done.outcome.credential) {
+            if (!done.secret_only || done.outcome.verdict != Verdict::ok) {
                 finish(done.id, done.outcome);
+                continue;
+            }
+            if (!done.outcome.credential) { // nothing to hold the client's proof against: that is no login
+                done.outcome.verdict = Verdict::refused;
+                fail(done.id, done.outcome);
                 continue;
             }
             pending.outcome = std::move(done.outcome);

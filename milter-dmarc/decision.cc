@@ -54,7 +54,7 @@ DmarcResult Judgement::result() const { return ambiguous ? DmarcResult::permerro
 Judgement judge(Authors const& authors, Identities const& identities, Discovery& discovery) {
     Judgement judgement;
     judgement.ambiguous = !authors.is_single() && !authors.is_nobody();
-    judgement.unreadable = authors.malformed && authors.domains.empty();
+    judgement.unreadable = authors.malformed || authors.domains.size() > max_evaluated_authors;
     for (std::size_t i = 0; i < std::min(authors.domains.size(), max_evaluated_authors); ++i) {
         auto evaluation = evaluate(authors.domains[i], identities, discovery);
         if (i > 0 && weight(evaluation) <= weight(judgement.evaluation)) continue;

@@ -20,7 +20,8 @@ struct Judgement {
     // Several author domains or a From field that cannot be read: such mail never passes (RFC 9989 11.5). Its
     // result is permerror; the strictest policy that fails among its authors applies.
     bool ambiguous = false;
-    bool unreadable = false; // and there is no author to ask about
+    bool unreadable =
+        false; // an author may be hidden: a field without sense, or more authors than are asked about
 
     DmarcResult result() const;
 };

@@ -49,7 +49,7 @@ Maps::Identity Maps::identity_of(struct stat const& status) {
 Maps::Maps(MapLimits limits, DomainList::TableLookup stock, Log& log, Metrics& metrics)
     : limits_(std::move(limits)), stock_(std::move(stock)), log_(log), metrics_(metrics) {}
 
-Result<> Maps::may_use(std::string const& path) const {
+Result<std::string> Maps::may_use(std::string const& path) const {
     auto const real = real_path(path);
     if (!real) return system_error(path, errno);
     bool allowed = false;
@@ -68,7 +68,7 @@ Result<> Maps::may_use(std::string const& path) const {
                                          "queries are not trusted",
                                          each, status.st_mode & 07777, status.st_uid));
     }
-    return {};
+    return *real;
 }
 
 std::shared_ptr<sql::Pool> Maps::pool_for(MapFile const& file) {
@@ -110,8 +110,10 @@ Result<Answer> Maps::lookup_domain(std::string const& table, std::string_view do
 }
 
 Result<std::shared_ptr<Map const>> Maps::load(TableName const& name) {
-    if (auto done = may_use(name.path); !done) return std::unexpected(std::move(done).error());
-    auto const content = config::read_file(name.path);
+    auto const judged = may_use(name.path);
+    if (!judged) return std::unexpected(judged.error());
+    // Not the client's path again: a link in it may lead elsewhere by now.
+    auto const content = config::read_file(*judged);
     if (!content) return std::unexpected(content.error());
     auto [file, problems] = parse_map_file(*content, name.driver, name.path);
     std::string errors;

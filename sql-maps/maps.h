@@ -58,7 +58,7 @@ class Maps {
         std::weak_ptr<sql::Pool> pool;
     };
     static Identity identity_of(struct stat const& status);
-    Result<> may_use(std::string const& path) const;
+    Result<std::string> may_use(std::string const& path) const; // the real path that was judged
     Result<std::shared_ptr<Map const>> load(TableName const& name);
     Result<Answer> lookup_domain(std::string const& table, std::string_view domain);
     std::shared_ptr<sql::Pool> pool_for(MapFile const& file);

@@ -46,7 +46,7 @@ bool send_with_descriptor(int socket, std::string& message, int descriptor) {
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-    return ::sendmsg(socket, &packet, MSG_NOSIGNAL) == static_cast<ssize_t>(message.size());
+    return ::sendmsg(socket, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(message.size());
 }
 
 struct Received {

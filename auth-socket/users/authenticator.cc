@@ -102,8 +102,12 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
         outcome.user = request.user;
         return outcome;
     }
-    return ask_passdbs(request, false,
-                       {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+    // The user must exist; what is proven is the master's password, so the secret stays the master's.
+    auto as_user =
+        ask_passdbs(request, false,
+                    {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+    as_user.credential = std::move(outcome.credential);
+    return as_user;
 }
 
 Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const& question) const {
@@ -128,6 +132,11 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
             outcome.without_delay = outcome.without_delay || attempt_outcome.without_delay;
         }
         if (!state.goes_on(passdb.block, verdict)) break;
+        // "pass = yes": this master is proven, and the user's own passdbs go on.
+        if (master && verdict == Verdict::ok && passdb.block.success == Rule::continue_on) {
+            state.success = true;
+            break;
+        }
     }
     outcome.verdict = state.verdict();
     return outcome;

@@ -16,17 +16,26 @@ bool ChainState::goes_on(DatabaseBlock const& block, Verdict verdict) {
         success = false;
         return false;
     }
+    // Whoever a deny list knows does not get in, whatever else the list says of him; and a list that cannot
+    // be read may hold anybody.
+    if (block.deny && verdict == Verdict::temporary) {
+        temporary_ = true;
+        success = false;
+        return false;
+    }
+    if (block.deny && verdict != Verdict::unknown_user) {
+        failure_ = Verdict::refused;
+        final_ = true;
+        success = false;
+        return false;
+    }
     if (verdict == Verdict::temporary) temporary_ = true;
     // A wrong password weighs more than an unknown user: it is what the client is to be told apart by.
     if (verdict != Verdict::ok && verdict != Verdict::temporary && verdict != Verdict::unknown_user)
         failure_ = verdict;
-    auto rule = verdict == Verdict::ok          ? block.success
-                : verdict == Verdict::temporary ? block.internal_failure
-                                                : block.failure;
-    if (block.deny && verdict == Verdict::ok) {
-        failure_ = Verdict::refused;
-        rule = Rule::return_fail;
-    }
+    auto const rule = verdict == Verdict::ok          ? block.success
+                      : verdict == Verdict::temporary ? block.internal_failure
+                                                      : block.failure;
     switch (rule) {
     case Rule::return_ok: success = true; return false;
     case Rule::return_here: return false;

@@ -46,8 +46,14 @@ bool is_folder(std::string const& path) {
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// LAYOUT=fs: directories in directories; the depth is the file system's.
+// LAYOUT=fs: directories in directories. Links are followed as Dovecot does, so a user can build a circle: it
+// ends here.
+constexpr std::ptrdiff_t max_depth = 32;
+constexpr std::size_t max_folders = 20000;
+
 Result<> add_tree(std::string const& root, std::string const& below, std::vector<std::string>& folders) {
+    if (std::ranges::count(below, '/') >= max_depth || folders.size() > max_folders)
+        return temporary(root + ": folders nested too deep, or too many; is there a circle of links?");
     auto const names = entries(below.empty() ? root : root + '/' + below);
     if (!names) return std::unexpected(names.error());
     for (auto const& name : *names) {

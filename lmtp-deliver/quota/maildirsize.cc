@@ -65,11 +65,13 @@ Maildirsize::Maildirsize(Files& files, MailLocation const& location,
       path_(location.control + "/maildirsize") {}
 
 Result<std::optional<Maildirsize::File>> Maildirsize::read_file() const {
-    net::Descriptor const fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    // The file is the user's own: a FIFO in its place would keep the delivery waiting.
+    net::Descriptor const fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd && errno == ENOENT) return std::nullopt;
     if (!fd) return system_error("open " + path_, errno);
     struct stat info{};
     if (::fstat(fd.get(), &info) != 0) return system_error("stat " + path_, errno);
+    if (!S_ISREG(info.st_mode)) return temporary(path_ + " is not a regular file");
     File file{std::string(max_maildirsize + 1, '\0'), info.st_mtim.tv_sec, false};
     std::size_t size = 0;
     while (size < file.text.size()) {
@@ -139,7 +141,7 @@ Result<> Maildirsize::write(QuotaLimits limits, QuotaUsage usage, Permissions co
 }
 
 void Maildirsize::add(QuotaUsage change, QuotaLimits limits, Permissions const& permissions) {
-    net::Descriptor file(files_.open(path_, O_WRONLY | O_APPEND, 0));
+    net::Descriptor file(files_.open(path_, O_WRONLY | O_APPEND | O_NONBLOCK, 0));
     if (!file) {
         if (errno == ENOENT) static_cast<void>(count(limits, permissions)); // the new message is in it
         return;

@@ -313,3 +313,19 @@ TEST_CASE(
     CHECK(session->wake().value() == "OK\t4\tuser=alice@example.com\n");
     CHECK_FALSE(session->busy());
 }
+
+TEST_CASE("a challenge is never won where no stored password was found to hold the proof against") {
+    House house;
+    house.client.mechanisms = {"CRAM-MD5"};
+    auto open = passdb(house.users);
+    open.block.failure = Rule::continue_ok; // unknown users are let on by this configuration
+    auto const authority =
+        std::make_shared<Authenticator>(AuthenticatorSettings{}, std::vector{open},
+                                        std::vector{userdb(house.users)}, house.hashing, house.log);
+    ClientSession session(house.client, authority, house.surroundings, net::Waker{});
+    REQUIRE(session.receive("VERSION\t1\t1\nCPID\t1\nAUTH\t1\tCRAM-MD5\tservice=smtp\n"));
+    auto const proof = base64_encode("nobody@x " + std::string(32, '0'));
+    auto const answer = session.receive("CONT\t1\t" + proof + "\n");
+    REQUIRE(answer);
+    CHECK(answer->starts_with("FAIL\t1\tuser=nobody@x"));
+}

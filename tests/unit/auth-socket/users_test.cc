@@ -199,6 +199,49 @@ TEST_CASE("who is in a deny passdb does not get in, and a deny list that is away
     CHECK(two.house.log.expect("the database is away"));
 }
 
+TEST_CASE("a deny passdb keeps out whoever it names, whatever password stands there") {
+    Two two;
+    two.one.block.deny = true;
+    two.first->rows["bare@x"] = {fields({{"password", std::nullopt}})};
+    two.second->rows["bare@x"] = {fields({{"password", "{PLAIN}second"}})};
+    CHECK(two.verdict("bare@x", "second") == Verdict::refused);
+    CHECK(two.verdict("a@x", "second") == Verdict::refused); // the list holds another password
+    two.one.block.internal_failure = Rule::continue_on;
+    two.first->fails = true;
+    CHECK(two.verdict("b@x", "second") == Verdict::temporary);
+    CHECK(two.house.log.expect("the database is away"));
+}
+
+TEST_CASE("a master passdb with pass lets a proven master be a user who exists, and nobody else") {
+    House house;
+    auto const masters = std::make_shared<MemoryUsers>();
+    masters->rows["boss@x"] = {fields({{"password", "{PLAIN}bosspw"}})};
+    house.users->rows["victim@x"] = {fields({{"password", "{PLAIN}own"}})};
+    auto master = passdb(masters, "master");
+    master.block.master = true;
+    master.block.success = Rule::continue_on; // pass = yes
+    Authenticator const authority({}, {master, passdb(house.users)}, {}, house.hashing, house.log);
+    auto const verdict = [&](std::string_view target, std::string_view password) {
+        Request request;
+        request.mechanism = "PLAIN";
+        request.original_user = "boss@x";
+        return authority.check_password(request, target, Secret(password)).verdict;
+    };
+    CHECK(verdict("victim@x", "bosspw") == Verdict::ok);
+    CHECK(verdict("victim@x", "wrong") == Verdict::password_mismatch);
+    CHECK(verdict("victim@x", "own") == Verdict::password_mismatch);
+    CHECK(verdict("nobody@x", "bosspw") == Verdict::unknown_user);
+
+    Request request;
+    request.mechanism = "CRAM-MD5";
+    request.original_user = "boss@x";
+    std::vector<std::string> const wanted{"CRAM-MD5"};
+    auto const secret = authority.find_secret(request, "victim@x", wanted);
+    REQUIRE(secret.verdict == Verdict::ok);
+    REQUIRE(secret.credential);
+    CHECK(secret.credential->value.reveal() == "bosspw"); // the proof is held against the master's password
+}
+
 TEST_CASE("several rows for one user are app passwords: any of them lets in") {
     House house;
     house.users->rows["a@x"] = {fields({{"password", "{PLAIN}one"}, {"app", "1"}}),

@@ -12,6 +12,10 @@
 #include <fmt/format.h>
 #include <utime.h>
 
+#include <sys/stat.h>
+
+#include <filesystem>
+
 using namespace postern;
 using namespace postern::lmtp_deliver;
 using postern::test::names_in;
@@ -292,6 +296,26 @@ TEST_CASE("LAYOUT=fs counts directories in directories") {
     auto const counted = count_folders(location, [](std::string const&) { return false; });
     REQUIRE(counted);
     CHECK(counted->usage == QuotaUsage{21, 2});
+}
+
+TEST_CASE("a circle of links in LAYOUT=fs ends, as a failure for now") {
+    TempDir dir;
+    auto const root = dir.path("m");
+    MailLocation const location{root, root, root, "subscriptions", Layout::fs, false};
+    dir.write("m/new/1,S=1", "");
+    std::filesystem::create_directory_symlink(".", root + "/a");
+    auto const counted = count_folders(location, [](std::string const&) { return false; });
+    REQUIRE_FALSE(counted);
+    CHECK(counted.error().kind == ErrorKind::temporary);
+}
+
+TEST_CASE("a FIFO in the place of maildirsize keeps no delivery waiting") {
+    Mailbox box(plan_of({{"quota_rule", "*:bytes=1000"}}));
+    REQUIRE(box.deposit(1).kind == Outcome::Kind::saved);
+    std::filesystem::remove(box.dir.path("alice/maildirsize"));
+    REQUIRE(::mkfifo(box.dir.path("alice/maildirsize").c_str(), 0600) == 0);
+    CHECK(box.deposit(1).kind == Outcome::Kind::failed);
+    CHECK(box.log.expect("maildirsize is not a regular file"));
 }
 
 TEST_CASE("a mailbox changed while it was counted is counted again next time") {

@@ -196,6 +196,16 @@ TEST_CASE("a From that cannot be read is permerror, and refused with RejectFailu
     CHECK(Filter("RequiredFrom yes").run(mail) == "reject\n");
 }
 
+TEST_CASE("an author behind an unreadable From, or behind too many others, is no way past RejectFailures") {
+    auto const reject =
+        std::string("reject 550 5.7.1 the From field cannot be read, so DMARC cannot be checked\n");
+    CHECK(Filter("RejectFailures yes\n").run("From: x@none.example\nFrom: ann@a.example (unclosed\n") ==
+          reject);
+    auto const five = std::string("a@1.example, a@2.example, a@3.example, a@4.example, a@none.example");
+    CHECK(Filter("RejectFailures yes\n").run("From: " + five + "\n").starts_with("accept\n"));
+    CHECK(Filter("RejectFailures yes\n").run("From: " + five + ", ann@a.example\n") == reject);
+}
+
 TEST_CASE("mail without an author domain gets dmarc=none") {
     CHECK(Filter("RejectFailures yes").run("From: root\n") ==
           "accept\ninsert 0 Authentication-Results: mx.example; dmarc=none\n");
