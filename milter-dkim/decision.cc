@@ -35,6 +35,8 @@ class Decider {
         return end(final_action());
     }
 
+    bool comes_from_us() { return check_origin() && !failed_; }
+
   private:
     Decision end(Action action) {
         decision_.action = action;
@@ -251,6 +253,10 @@ std::optional<mail::Mailbox> sender_of(std::string_view value) {
         for (auto const& mailbox : *parsed)
             if (!mailbox.domain.empty()) return mailbox;
     return searched(value);
+}
+
+bool comes_from_us(Configuration const& configuration, MessageFacts const& facts) {
+    return Decider(configuration, facts).comes_from_us();
 }
 
 Decision decide(Configuration const& configuration, MessageFacts const& facts) {

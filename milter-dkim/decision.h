@@ -48,6 +48,10 @@ struct Decision {
 
 Decision decide(Configuration const& configuration, MessageFacts const& facts);
 
+// Whether the message comes from where mail of our own comes from, by MTA, macros, client or authentication;
+// no when that cannot be found out.
+bool comes_from_us(Configuration const& configuration, MessageFacts const& facts);
+
 // The first field of that name, or null.
 std::string const* find_header(HeaderList const& headers, std::string_view name);
 // The first mailbox of a From value, leniently: what RFC 5322 does not allow is searched for <user@domain>.

@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/mail/auth_results.h"
+#include "milter-dkim/forged_results.h"
 #include "milter-dkim/hosts.h"
 
 #include <fmt/format.h>
@@ -102,8 +103,12 @@ void Session::told(Result<> const& done) const {
     if (!done) write(LogLevel::error, done.error().text);
 }
 
+std::string_view Session::our_name() const {
+    return settings().authserv_id.empty() ? host_name_ : settings().authserv_id;
+}
+
 std::string Session::authserv_id() const {
-    auto id = settings().authserv_id.empty() ? host_name_ : settings().authserv_id;
+    std::string id(our_name());
     if (settings().authserv_id_with_job_id) id += "/" + message_.job_id;
     return id;
 }
@@ -116,7 +121,8 @@ Verdict Session::connect(milter::Client const& client, milter::Macros const& mac
     if (auto const* peers = generation_->configuration->peer_list.get()) {
         auto const listed = lists_client(*peers, client.host, client.address);
         if (!listed) return Verdict::tempfail();
-        if (*listed) return Verdict::accept();
+        if (*listed && settings().keep_auth_results) return Verdict::accept();
+        is_peer_ = *listed;
     }
     return Verdict::next();
 }
@@ -136,10 +142,13 @@ Verdict Session::recipient(std::string_view path, milter::Macros const&) {
 }
 
 Verdict Session::header(std::string_view name, std::string_view value, milter::Macros const&) {
-    if (message_.too_large) return Verdict::next();
+    if (message_.too_large || is_peer_) {
+        note_results(name, value);
+        return Verdict::next();
+    }
     message_.header_octets += name.size() + value.size() + 2;
     if (settings().maximum_headers != 0 && message_.header_octets > settings().maximum_headers)
-        return too_many_headers();
+        return too_many_headers(name, value);
     // Protocol 2 takes the blank behind the colon away; nearly every message had one.
     std::string kept = offered_.leading_space ? std::string(value) : " " + std::string(value);
     if (equals_ignoring_case(name, settings().select_canonicalization_header))
@@ -148,12 +157,21 @@ Verdict Session::header(std::string_view name, std::string_view value, milter::M
     return Verdict::next();
 }
 
-Verdict Session::too_many_headers() {
+// Of a header that is too large nothing else is kept.
+void Session::note_results(std::string_view name, std::string_view value) {
+    if (!settings().keep_auth_results && is_results_name(name))
+        message_.forged.push_back(claims_ours(*generation_->configuration, our_name(), value));
+}
+
+Verdict Session::too_many_headers(std::string_view name, std::string_view value) {
     message_.too_large = true;
+    message_.forged = forged_results(*generation_->configuration, our_name(), message_.headers);
     message_.headers.clear();
+    note_results(name, value);
     write(LogLevel::notice, "too much header data");
-    // Quarantine waits for the end of the message.
-    if (settings().on_security == Handling::quarantine) return Verdict::next();
+    // What the message may still need is done at its end.
+    if (settings().on_security == Handling::quarantine || settings().on_security == Handling::accept)
+        return Verdict::next();
     return handle(settings().on_security, "7.0", "message header too large", nullptr);
 }
 
@@ -161,22 +179,36 @@ Verdict Session::end_of_headers(milter::Macros const& macros) {
     if (message_.too_large) return Verdict::next();
     message_.job_id = macros.get("i").value_or("");
     if (message_.job_id.empty()) message_.job_id = unknown_job;
-    MessageFacts const facts{client_.host, client_.address, message_.recipients, &message_.headers,
-                             [&macros](std::string_view name) { return macros.get(name); }};
-    message_.decision = decide(*generation_->configuration, facts);
+    if (is_peer_) return pass(macros);
+    message_.decision = decide(*generation_->configuration, facts(macros));
     for (auto const& line : message_.decision.lines)
         if (!line.why || settings().log_why) write(line.level, line.text);
     if (settings().required_headers && breaks_required_headers())
         return Verdict::reject("550", "5.0.0", "message header breaks RFC 5322");
     switch (message_.decision.action) {
-    case Decision::Action::pass: return Verdict::accept();
+    case Decision::Action::pass: return pass(macros);
     case Decision::Action::tempfail: outcomes_.count_tempfail(); return Verdict::tempfail();
     case Decision::Action::malformed:
-        return settings().ignore_malformed_mail ? Verdict::accept() : Verdict::next();
+        return settings().ignore_malformed_mail ? pass(macros) : Verdict::next();
     case Decision::Action::sign: return start_signing();
     case Decision::Action::verify: return start_verifying();
     }
     return Verdict::tempfail();
+}
+
+MessageFacts Session::facts(milter::Macros const& macros) const {
+    return {client_.host, client_.address, message_.recipients, &message_.headers,
+            [&macros](std::string_view name) { return macros.get(name); }};
+}
+
+// Nothing is done with it, except that a stranger may not bring results in our name.
+Verdict Session::pass(milter::Macros const& macros) {
+    if (!is_peer_)
+        message_.forged = forged_results(*generation_->configuration, our_name(), message_.headers);
+    if (std::ranges::find(message_.forged, true) == message_.forged.end()) return Verdict::accept();
+    if (comes_from_us(*generation_->configuration, facts(macros))) return Verdict::accept();
+    message_.only_cleans = true;
+    return Verdict::next();
 }
 
 // RFC 5322 3.6: one From, one Date, at most one of the others.
@@ -249,7 +281,11 @@ Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& ma
     if (message_.job_id == unknown_job)
         if (auto id = macros.get("i"); id && !id->empty()) message_.job_id = *id;
     if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
+    if (message_.too_large || message_.only_cleans) remove_forged_results(editor);
     if (message_.too_large) return handle(settings().on_security, "7.0", "message header too large", &editor);
+    if (message_.only_cleans) return Verdict::accept();
+    if (!message_.signer)
+        message_.forged = forged_results(*generation_->configuration, our_name(), message_.headers);
     if (message_.decision.action == Decision::Action::malformed) return finish_malformed(editor);
     auto const verdict = message_.signer ? finish_signing(editor) : finish_verifying(editor);
     message_ = Message();
@@ -257,7 +293,7 @@ Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& ma
 }
 
 Verdict Session::finish_malformed(milter::Editor& editor) {
-    if (settings().verifies && !settings().keep_auth_results) remove_forged_results(editor);
+    remove_forged_results(editor);
     told(editor.insert_header(0, mail::auth_results_name, malformed_text(authserv_id())));
     return Verdict::accept();
 }
@@ -294,30 +330,15 @@ Verdict Session::finish_signing(milter::Editor& editor) {
     return Verdict::accept();
 }
 
-bool Session::claims_ours(std::string_view value) const {
-    auto const ours = settings().authserv_id.empty() ? host_name_ : settings().authserv_id;
-    if (mail::might_claim_authserv_id(value, ours)) return true;
-    auto const* others = generation_->configuration->remove_ar_from.get();
-    auto const id = mail::authserv_id_of(value);
-    if (others == nullptr || !id || !others->contains(halve(*id, '/').before).value_or(false)) return false;
-    if (settings().remove_ar_all) return true;
-    auto const read = mail::read_auth_results(value);
-    return !read || std::ranges::any_of(read->results,
-                                        [](mail::AuthResult const& each) { return each.method == "dkim"; });
-}
-
-// Whatever claims to be ours came from a stranger; a milter behind us would believe it (RFC 8601 5).
+// From the last, so that the others keep their numbers.
 void Session::remove_forged_results(milter::Editor& editor) {
-    std::vector<bool> forged;
-    for (auto const& [name, value] : message_.headers)
-        if (equals_ignoring_case(name, mail::auth_results_name)) forged.push_back(claims_ours(value));
-    for (auto index = forged.size(); index > 0; --index)
-        if (forged[index - 1])
+    for (auto index = message_.forged.size(); index > 0; --index)
+        if (message_.forged[index - 1])
             told(editor.change_header(mail::auth_results_name, static_cast<int>(index), ""));
 }
 
 Verdict Session::finish_verifying(milter::Editor& editor) {
-    if (!settings().keep_auth_results) remove_forged_results(editor);
+    remove_forged_results(editor);
     auto const began = Clock::now();
     editor.progress();
     auto const results = message_.verifier->finish();

@@ -78,6 +78,8 @@ class Session final : public milter::Session {
         std::optional<Signer> signer;
         std::unique_ptr<Verifier> verifier;
         bool too_large = false;
+        bool only_cleans = false; // passes, but for the results that a stranger forged
+        std::vector<bool> forged; // of the Authentication-Results, from the top
     };
 
     milter::Verdict start_signing();
@@ -85,12 +87,15 @@ class Session final : public milter::Session {
     milter::Verdict finish_signing(milter::Editor& editor);
     milter::Verdict finish_verifying(milter::Editor& editor);
     milter::Verdict finish_malformed(milter::Editor& editor);
-    milter::Verdict too_many_headers();
+    milter::Verdict too_many_headers(std::string_view name, std::string_view value);
+    void note_results(std::string_view name, std::string_view value);
     bool breaks_required_headers();
     SigningOptions signing_options() const;
     void remove_signatures(milter::Editor& editor);
     void remove_forged_results(milter::Editor& editor);
-    bool claims_ours(std::string_view value) const;
+    milter::Verdict pass(milter::Macros const& macros);
+    MessageFacts facts(milter::Macros const& macros) const;
+    std::string_view our_name() const;
     void log_results(std::vector<SignatureResult> const& results);
     milter::Verdict after(Verifier::Outcome outcome, std::vector<SignatureResult> const& results,
                           milter::Editor& editor);
@@ -109,6 +114,7 @@ class Session final : public milter::Session {
     Outcomes& outcomes_;
     milter::Client client_;
     std::string host_name_ = "unknown-host"; // {j}
+    bool is_peer_ = false;
     Message message_;
 };
 

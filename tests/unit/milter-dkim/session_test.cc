@@ -189,6 +189,31 @@ TEST_CASE("forged results under our name are removed, whatever they say and howe
     CHECK_FALSE(world.send(headers).edits.contains("change"));
 }
 
+TEST_CASE("a stranger's forged results are removed from mail that passes untouched, too") {
+    HeaderList const forged{{"Authentication-Results ", " us; spf=pass"},
+                            {"Authentication-Results", " other; dkim=pass"},
+                            {"From", " x@exempt.example"}};
+    HeaderList const nameless{{"Authentication-Results", " us; dkim=pass"}, {"Subject", " x"}};
+    for (auto const* settings : {"PeerList 192.0.2.7", "ExemptDomains exempt.example", "Mode s"}) {
+        CAPTURE(settings);
+        World world(settings);
+        auto const seen = world.send(forged);
+        CHECK(seen.edits == "change Authentication-Results 1: \n");
+        CHECK(seen.verdict == "accept");
+        CHECK(world.send({{"From", " x@exempt.example"}}).verdict == "accept");
+        CHECK(World(std::string(settings) + "\nKeepAuthResults yes").send(forged).edits.empty());
+        world.macros.values["{auth_type}"] = "PLAIN";
+        CHECK(world.send(forged).edits.empty());
+    }
+    CHECK(World("IgnoreMalformedMail yes").send(nameless).edits == "change Authentication-Results 1: \n");
+    CHECK(World("IgnoreMalformedMail yes\nMode s").send(nameless).edits ==
+          "change Authentication-Results 1: \n");
+    CHECK(World("MaximumHeaders 60\nOn-Security accept").send(forged).edits ==
+          "change Authentication-Results 1: \n");
+    CHECK(World("MaximumHeaders 20\nOn-Security accept").send(forged).edits ==
+          "change Authentication-Results 1: \n");
+}
+
 TEST_CASE("unsigned mail gets a result only when asked for") {
     CHECK(World().send({{"From", " x@example.org"}}).edits.empty());
     CHECK(World("AlwaysAddARHeader yes\nAuthservIDWithJobID yes").send({{"From", " x@example.org"}}).edits ==
