@@ -52,8 +52,9 @@ int main(int argc, char** argv) {
     Metrics metrics;
     auto log = daemon::make_log(
         {.syslog = own.syslog, .identity = own.syslog_name, .facility = "mail", .debug = false});
-    FairSlots hashing(own.hash_workers != 0 ? own.hash_workers
-                                            : std::max(1U, std::thread::hardware_concurrency()));
+    Hashing hashing(own.hash_workers != 0 ? own.hash_workers
+                                          : std::max(1U, std::thread::hardware_concurrency()),
+                    metrics);
     Helper helper;
     auto const load = [&](std::vector<config::Problem>& found) {
         return load_configuration(dovecot_conf, own, helper, hashing, *log, metrics, found);

@@ -3,6 +3,7 @@
 
 #include "common/base/text.h"
 
+#include <algorithm>
 #include <exception>
 
 namespace postern::auth_socket {
@@ -57,14 +58,22 @@ Result<std::string> MuxSession::receive(std::string_view bytes) {
 void MuxSession::ask(Fields4 fields) {
     asked_ = true;
     auto& [user, password, service, realm] = fields;
-    auto request = std::make_shared<Request>();
-    request->original_user = realm.empty() || user.contains('@') ? user : user + "@" + realm;
-    request->mechanism = "PLAIN";
-    request->client.service = service;
-    request->password = Secret(std::move(password));
-    auto const queued = surroundings_.executor.submit(
-        request->original_user,
-        [completions = completions_, authority = authority_, request, &log = surroundings_.log] {
+    request_ = std::make_shared<Request>();
+    request_->original_user = realm.empty() || user.contains('@') ? user : user + "@" + realm;
+    request_->mechanism = "PLAIN";
+    request_->client.service = service;
+    request_->password = Secret(std::move(password));
+    account_ = authority_->account(*request_, request_->original_user);
+    wipe(buffer_);
+    begins_ = surroundings_.now() + surroundings_.penalties.delay("", account_);
+}
+
+void MuxSession::begin() {
+    begins_.reset();
+    auto const request = request_;
+    auto const queued =
+        surroundings_.executor.submit(request->turn(), [completions = completions_, authority = authority_,
+                                                        request, &log = surroundings_.log] {
             Outcome outcome;
             try {
                 outcome = authority->check_password(*request, "", request->password);
@@ -78,17 +87,21 @@ void MuxSession::ask(Fields4 fields) {
 
 // Without an answer the client reports that it could not ask: there is no word for "try again later".
 std::string MuxSession::answer(Outcome const& outcome) {
+    if (outcome.verdict == Verdict::ok) surroundings_.penalties.succeeded("", account_);
+    if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)
+        surroundings_.penalties.failed("", account_, request_->password.reveal());
     if (outcome.verdict == Verdict::ok || outcome.verdict == Verdict::temporary) {
         finished_ = true;
         return outcome.verdict == Verdict::ok ? counted("OK") : std::string();
     }
-    refusal_due_ =
-        surroundings_.now() + (outcome.without_delay ? std::chrono::milliseconds(0) : failure_delay_);
+    auto const delay = outcome.without_delay ? std::chrono::milliseconds(0) : failure_delay_;
+    refusal_due_ = surroundings_.now() + std::min<std::chrono::milliseconds>(delay, answer_limit);
     return {};
 }
 
 Result<std::string> MuxSession::wake() {
     std::string sent;
+    if (begins_ && *begins_ <= surroundings_.now()) begin();
     for (auto const& outcome : completions_->take()) sent += answer(outcome);
     if (refusal_due_ && *refusal_due_ <= surroundings_.now() && !finished_) {
         finished_ = true;
@@ -96,6 +109,12 @@ Result<std::string> MuxSession::wake() {
     }
     if (!asked_ && patience_ends_ <= surroundings_.now()) finished_ = true;
     return sent;
+}
+
+std::optional<Deadline> MuxSession::wakes_at() const {
+    if (begins_) return Deadline::at(*begins_);
+    if (refusal_due_) return Deadline::at(*refusal_due_);
+    return asked_ ? std::nullopt : std::optional(Deadline::at(patience_ends_));
 }
 
 } // namespace postern::auth_socket

@@ -27,9 +27,7 @@ class MuxSession final : public net::Session {
 
     Result<std::string> receive(std::string_view bytes) override;
     bool finished() const override { return finished_; }
-    std::optional<Deadline> wakes_at() const override {
-        return Deadline::at(refusal_due_.value_or(patience_ends_));
-    }
+    std::optional<Deadline> wakes_at() const override;
     Result<std::string> wake() override;
     bool busy() const override { return asked_ && !finished_; }
 
@@ -37,6 +35,7 @@ class MuxSession final : public net::Session {
     using Fields4 = std::array<std::string, 4>; // user, password, service, realm
     Result<std::optional<Fields4>> question() const;
     void ask(Fields4 fields);
+    void begin();
     std::string answer(Outcome const& outcome);
 
     std::chrono::milliseconds const failure_delay_;
@@ -44,7 +43,10 @@ class MuxSession final : public net::Session {
     Surroundings& surroundings_;
     std::shared_ptr<Completions<Outcome>> const completions_;
     Deadline::Clock::time_point const patience_ends_;
+    std::optional<Deadline::Clock::time_point> begins_; // when the user's penalty is over
     std::optional<Deadline::Clock::time_point> refusal_due_;
+    std::shared_ptr<Request> request_;
+    std::string account_;
     std::string buffer_;
     bool asked_ = false;
     bool finished_ = false;

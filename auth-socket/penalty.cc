@@ -1,11 +1,9 @@
 // How long the next login has to wait after wrong passwords.
 #include "auth-socket/penalty.h"
 
-#include "common/base/encoding.h"
+#include "auth-socket/client_network.h"
 #include "common/base/secret.h"
 #include "common/base/text.h"
-
-#include <arpa/inet.h>
 
 #include <algorithm>
 #include <functional>
@@ -14,24 +12,13 @@ namespace postern::auth_socket {
 
 using std::chrono::milliseconds;
 
-std::string penalty_network(std::string_view address) {
-    std::string const text(address);
-    in6_addr six{};
-    if (inet_pton(AF_INET6, text.c_str(), &six) == 1) {
-        std::string_view const octets(reinterpret_cast<char const*>(six.s6_addr), 6);
-        return hex_encode(octets) + "/48";
-    }
-    in_addr four{};
-    return inet_pton(AF_INET, text.c_str(), &four) == 1 ? text : std::string();
-}
-
 Penalties::Penalties(PenaltySettings settings, TimeSource now)
     : settings_(settings), now_(std::move(now)), salt_(random_octets(16)) {}
 
 namespace {
 
 std::string address_key(std::string_view address) {
-    auto const network = penalty_network(address);
+    auto const network = client_network(address, penalty_prefix_bits);
     return network.empty() ? network : "a " + network;
 }
 std::string user_key(std::string_view user) { return user.empty() ? std::string() : "u " + to_lower(user); }
@@ -49,20 +36,22 @@ milliseconds Penalties::wait(std::string const& key, milliseconds longest) const
 }
 
 milliseconds Penalties::delay(std::string_view address, std::string_view user) const {
-    if (!settings_.enabled || penalty_network(address).empty()) return milliseconds::zero();
+    if (!settings_.enabled) return milliseconds::zero();
     std::lock_guard const lock(mutex_);
     return std::max(wait(address_key(address), settings_.longest_per_address),
                     wait(user_key(user), settings_.longest_per_user));
 }
 
-void Penalties::count(std::string const& key, std::uint64_t guess) {
+void Penalties::count(std::string const& key, std::string_view user, std::optional<std::uint64_t> guess) {
     if (key.empty()) return;
     auto [at, fresh] = entries_.try_emplace(key);
     auto& entry = at->second;
     if (!fresh) order_.erase(entry.position);
     entry.position = order_.insert(order_.end(), key);
     if (entry.until <= now_()) entry.failures = 0;
-    if (entry.failures == 0 || entry.last_guess != guess) ++entry.failures;
+    entry.several = entry.failures != 0 && (entry.several || entry.user != user);
+    entry.user = user;
+    if (entry.failures == 0 || !guess || entry.last_guess != guess) ++entry.failures;
     entry.last_guess = guess;
     entry.until = now_() + settings_.forgotten_after;
     if (entries_.size() > settings_.entries) {
@@ -71,21 +60,27 @@ void Penalties::count(std::string const& key, std::uint64_t guess) {
     }
 }
 
-void Penalties::failed(std::string_view address, std::string_view user, std::string_view password) {
-    if (!settings_.enabled || penalty_network(address).empty()) return;
-    auto text = salt_ + std::string(user) + '\0' + std::string(password);
-    auto const guess = std::hash<std::string>{}(text);
-    wipe(text);
+void Penalties::failed(std::string_view address, std::string_view user,
+                       std::optional<std::string_view> password) {
+    if (!settings_.enabled) return;
+    std::optional<std::uint64_t> guess;
+    if (password) {
+        std::string text; // with room for all of it at once: a growing string would leave copies behind
+        text.reserve(salt_.size() + user.size() + 1 + password->size());
+        text.append(salt_).append(user).append(1, '\0').append(*password);
+        guess = std::hash<std::string>{}(text);
+        wipe(text);
+    }
     std::lock_guard const lock(mutex_);
-    count(address_key(address), guess);
-    count(user_key(user), guess);
+    count(address_key(address), user, guess);
+    count(user_key(user), user, guess);
 }
 
 void Penalties::succeeded(std::string_view address, std::string_view user) {
     std::lock_guard const lock(mutex_);
     for (auto const& key : {address_key(address), user_key(user)}) {
         auto const at = entries_.find(key);
-        if (at == entries_.end()) continue;
+        if (at == entries_.end() || at->second.several || at->second.user != user) continue;
         order_.erase(at->second.position);
         entries_.erase(at);
     }

@@ -9,10 +9,14 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace postern::auth_socket {
+
+// Postfix gives up on an answer after 10 s; a refusal is told before, however long its delays add up to.
+inline constexpr std::chrono::seconds answer_limit{9};
 
 struct PenaltySettings {
     bool enabled = true;
@@ -29,24 +33,29 @@ class Penalties {
   public:
     Penalties(PenaltySettings settings, TimeSource now);
 
-    // IPv6 addresses count by /48. Requests without an address have no penalty: they come from the machine
-    // itself, and one shared bucket would let one mistyped password hold up all of them.
+    // IPv6 addresses count by /48. Requests without an address share no bucket: they come from the machine
+    // itself, and one mistyped password would hold up all of them. user: as Authority::account() has it, the
+    // same in all three calls.
     std::chrono::milliseconds delay(std::string_view address, std::string_view user) const;
     // A wrong password. The same wrong password for the same user again (a mail program that retries) does
-    // not count twice.
-    void failed(std::string_view address, std::string_view user, std::string_view password);
+    // not count twice. Absent: the answer to a challenge, of which no two are alike.
+    void failed(std::string_view address, std::string_view user, std::optional<std::string_view> password);
+    // Forgets the user's failures, and the address's where all of them were this user's: somebody with an
+    // account of his own could otherwise clear his address between two guesses at another's.
     void succeeded(std::string_view address, std::string_view user);
     std::size_t size() const;
 
   private:
     struct Entry {
         unsigned failures = 0;
-        std::uint64_t last_guess = 0; // keyed hash of user and password
+        std::optional<std::uint64_t> last_guess; // keyed hash of user and password
+        std::string user;                        // whose password was wrong
+        bool several = false; // users: a login of one of them does not clear what the others count
         Deadline::Clock::time_point until;
         std::list<std::string>::iterator position;
     };
     std::chrono::milliseconds wait(std::string const& key, std::chrono::milliseconds longest) const;
-    void count(std::string const& key, std::uint64_t guess);
+    void count(std::string const& key, std::string_view user, std::optional<std::uint64_t> guess);
 
     PenaltySettings const settings_;
     TimeSource now_;
@@ -55,8 +64,5 @@ class Penalties {
     std::map<std::string, Entry, std::less<>> entries_;
     std::list<std::string> order_; // keys, the one used last at the end
 };
-
-// "192.0.2.1" as it is, IPv6 as its /48; empty when it is not an address.
-std::string penalty_network(std::string_view address);
 
 } // namespace postern::auth_socket

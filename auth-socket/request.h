@@ -29,6 +29,8 @@ struct Request {
 
     // "(user,192.0.2.1,<session>)", as every log line about a request has it.
     std::string log_name() const;
+    // Who waits in one line where several do: the client's address (IPv6: its /64), else the name it gave.
+    std::string turn() const;
 };
 
 // A stored password, decoded from its {SCHEME.encoding} form.
@@ -55,7 +57,10 @@ struct Outcome {
     Fields userdb;    // userdb_* of the password query, for prefetch
     bool userdb_prefetched = false;
     bool without_delay = false;
-    std::optional<Credential> credential; // find_secret() only
+    // find_secret() only, and then always but for a temporary failure. With a verdict that is not ok the
+    // mechanism goes on with it all the same, so that the client learns nothing before it has proven itself.
+    std::optional<Credential> credential;
+    bool credential_is_invented = false; // nobody's: whatever the client proves, the verdict stands
 };
 
 } // namespace postern::auth_socket

@@ -30,7 +30,7 @@ PenaltySettings penalty_settings(OwnSettings const& own) {
 } // namespace
 
 Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own,
-                                 Helper const& helper, FairSlots& hashing, Log& log, Metrics& metrics,
+                                 Helper const& helper, Hashing& hashing, Log& log, Metrics& metrics,
                                  std::vector<config::Problem>& problems) {
     auto read = config::read_blocks(dovecot_conf);
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());

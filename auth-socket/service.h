@@ -25,7 +25,7 @@ struct Configuration {
 
 // Reads both files. Problems are added.
 Configuration load_configuration(std::string const& dovecot_conf, OwnSettings const& own,
-                                 Helper const& helper, FairSlots& hashing, Log& log, Metrics& metrics,
+                                 Helper const& helper, Hashing& hashing, Log& log, Metrics& metrics,
                                  std::vector<config::Problem>& problems);
 
 class AuthService final : public daemon::Service {

@@ -10,6 +10,14 @@
 
 namespace postern::auth_socket {
 
+namespace {
+
+bool may_log_in(Outcome const& outcome) {
+    return outcome.verdict == Verdict::ok && !outcome.credential_is_invented;
+}
+
+} // namespace
+
 ClientSession::ClientSession(ClientSettings settings, std::shared_ptr<Authority const> authority,
                              Surroundings& surroundings, net::Waker waker)
     : settings_(std::move(settings)), authority_(std::move(authority)), surroundings_(surroundings),
@@ -107,8 +115,10 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
                     .phase = Phase::waiting_out_penalty,
                     .started = now,
                     .begins = now,
+                    .last_heard = now,
                     .initial_response = {},
                     .held = {},
+                    .account = {},
                     .mechanism = kind->make(context),
                     .plaintext = kind->plaintext,
                     .request = {},
@@ -145,7 +155,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
 
 void ClientSession::start(std::uint32_t id) {
     auto& pending = requests_.at(id);
-    if (auto const held = std::exchange(pending.held, std::nullopt)) return check(id, *held);
+    if (auto held = std::exchange(pending.held, std::nullopt)) return take_step(id, std::move(*held));
     auto initial = std::exchange(pending.initial_response, std::nullopt);
     auto step = pending.mechanism->start(initial ? std::optional<std::string_view>(*initial) : std::nullopt);
     if (initial) wipe(*initial);
@@ -170,6 +180,7 @@ Result<> ClientSession::go_on(std::vector<std::string> const& fields) {
         succeed(*id, outcome, "");
         return {};
     }
+    at->second.last_heard = surroundings_.now();
     auto response = base64_decode(fields[2]);
     if (!response) {
         requests_.erase(at);
@@ -195,15 +206,9 @@ void ClientSession::take_step(std::uint32_t id, Step step) {
         pending.phase = Phase::waiting_for_client;
         output_ += Line("CONT", id).add(base64_encode(challenge->data)).text();
     } else if (auto const* check = std::get_if<CheckPassword>(&step)) {
-        this->check(id, *check);
+        if (!waits_for_user(id, check->user, *check)) this->check(id, *check);
     } else if (auto const* need = std::get_if<NeedSecret>(&step)) {
-        pending.request.original_user = need->user;
-        work(
-            id,
-            [authority = authority_, need = *need](Request& request) {
-                return authority->find_secret(request, need.authorization, need.schemes);
-            },
-            true);
+        if (!waits_for_user(id, need->user, *need)) ask_for_secret(id, *need);
     } else if (auto const* trusted = std::get_if<Trusted>(&step)) {
         trust(id, *trusted);
     } else if (auto const* proven = std::get_if<Proven>(&step)) {
@@ -217,10 +222,9 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     auto& pending = requests_.at(id);
     pending.phase = Phase::working;
     auto request = std::make_shared<Request>(pending.request);
-    auto const key = request->client.remote_ip.empty() ? request->original_user : request->client.remote_ip;
     auto const queued = surroundings_.executor.submit(
-        key, [&log = surroundings_.log, completions = completions_, id, serial = pending.serial, secret_only,
-              request, job = std::move(job)] {
+        request->turn(), [&log = surroundings_.log, completions = completions_, id, serial = pending.serial,
+                          secret_only, request, job = std::move(job)] {
             Outcome outcome; // temporary until something better is known
             try {
                 outcome = job(*request);
@@ -235,18 +239,32 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     finish(id, Outcome{});
 }
 
-void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
+// Only now the user is known; what was waited for the address counts.
+bool ClientSession::waits_for_user(std::uint32_t id, std::string const& user, Step const& step) {
     auto& pending = requests_.at(id);
     auto const& client = pending.request.client;
-    auto const penalty = client.no_penalty ? std::chrono::milliseconds(0)
-                                           : surroundings_.penalties.delay(client.remote_ip, check.user);
-    // Only now the user is known; what was waited for the address counts.
-    if (pending.started + penalty > surroundings_.now()) {
-        pending.phase = Phase::waiting_out_penalty;
-        pending.begins = pending.started + penalty;
-        pending.held = check;
-        return;
-    }
+    pending.account = authority_->account(pending.request, user);
+    if (client.no_penalty) return false;
+    auto const penalty = surroundings_.penalties.delay(client.remote_ip, pending.account);
+    if (pending.started + penalty <= surroundings_.now()) return false;
+    pending.phase = Phase::waiting_out_penalty;
+    pending.begins = pending.started + penalty;
+    pending.held = step;
+    return true;
+}
+
+void ClientSession::ask_for_secret(std::uint32_t id, NeedSecret const& need) {
+    requests_.at(id).request.original_user = need.user;
+    work(
+        id,
+        [authority = authority_, need](Request& request) {
+            return authority->find_secret(request, need.authorization, need.schemes);
+        },
+        true);
+}
+
+void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
+    auto& pending = requests_.at(id);
     pending.request.original_user = check.user;
     pending.request.password = check.password;
     auto const data = std::make_shared<CheckPassword const>(check);
@@ -281,6 +299,10 @@ void ClientSession::trust(std::uint32_t id, Trusted const& trusted) {
 void ClientSession::prove(std::uint32_t id, Proven const& proven) {
     auto& pending = requests_.at(id);
     if (!pending.outcome) return fail(id, Outcome{});
+    if (!may_log_in(*pending.outcome)) {
+        auto const outcome = *pending.outcome;
+        return fail(id, outcome);
+    }
     if (proven.final_data.empty() || pending.request.client.final_response_ok) {
         auto const outcome = *pending.outcome;
         return succeed(id, outcome, proven.final_data);
@@ -292,6 +314,10 @@ void ClientSession::prove(std::uint32_t id, Proven const& proven) {
 
 void ClientSession::refuse(std::uint32_t id, Refused const& refused) {
     auto& pending = requests_.at(id);
+    if (pending.outcome && pending.outcome->credential_is_invented) { // logged when it was found out
+        auto const outcome = *pending.outcome;
+        return fail(id, outcome);
+    }
     authority_->log_mismatch(pending.request, refused.why);
     Outcome outcome;
     outcome.verdict = refused.mismatch ? Verdict::password_mismatch : Verdict::refused;
@@ -309,7 +335,7 @@ void ClientSession::finish(std::uint32_t id, Outcome const& outcome) {
 void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data) {
     auto pending = std::move(requests_.extract(id).mapped());
     auto& request = pending.request;
-    surroundings_.penalties.succeeded(request.client.remote_ip, outcome.user);
+    surroundings_.penalties.succeeded(request.client.remote_ip, pending.account);
     output_ += ok_line(id, request, outcome, final_data);
     request.password = Secret();
     if (settings_.login_role) surroundings_.logins.keep(cookie_, id, {std::move(request), outcome});
@@ -326,12 +352,16 @@ void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
         return;
     }
     if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)
-        surroundings_.penalties.failed(request.client.remote_ip, request.user, request.password.reveal());
+        surroundings_.penalties.failed(request.client.remote_ip, pending.account,
+                                       pending.plaintext ? std::optional(request.password.reveal())
+                                                         : std::nullopt);
     auto text = fail_line(id, request, outcome);
-    if (outcome.without_delay || settings_.failure_delay == std::chrono::milliseconds::zero())
+    auto const now = surroundings_.now();
+    auto const due = std::min(now + settings_.failure_delay, pending.last_heard + answer_limit);
+    if (outcome.without_delay || due <= now)
         output_ += text;
     else
-        delayed_.push_back({surroundings_.now() + settings_.failure_delay, std::move(text)});
+        delayed_.push_back({due, std::move(text)});
 }
 
 void ClientSession::collect() {
@@ -341,13 +371,11 @@ void ClientSession::collect() {
             if (at == requests_.end() || at->second.serial != done.serial) continue; // cancelled meanwhile
             auto& pending = at->second;
             pending.request = std::move(done.request);
-            if (!done.secret_only || done.outcome.verdict != Verdict::ok) {
+            if (!done.secret_only || !done.outcome.credential) {
+                // Nothing to hold the client's proof against: that is no login.
+                if (done.secret_only && done.outcome.verdict == Verdict::ok)
+                    done.outcome.verdict = Verdict::refused;
                 finish(done.id, done.outcome);
-                continue;
-            }
-            if (!done.outcome.credential) { // nothing to hold the client's proof against: that is no login
-                done.outcome.verdict = Verdict::refused;
-                fail(done.id, done.outcome);
                 continue;
             }
             pending.outcome = std::move(done.outcome);

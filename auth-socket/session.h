@@ -52,9 +52,11 @@ class ClientSession final : public net::Session {
         std::uint64_t serial; // tells a job's answer from that of an older request with the same id
         Phase phase;
         TimePoint started;
-        TimePoint begins; // when the penalty is over
+        TimePoint begins;     // when the penalty is over
+        TimePoint last_heard; // the client's latest line: from here on it waits for an answer
         std::optional<std::string> initial_response;
-        std::optional<CheckPassword> held; // until the user's penalty is over
+        std::optional<Step> held; // until the user's penalty is over
+        std::string account;      // Authority::account() of the user who is tried
         std::shared_ptr<Mechanism> mechanism;
         bool plaintext;
         Request request;
@@ -80,11 +82,13 @@ class ClientSession final : public net::Session {
     Result<> cancel(std::vector<std::string> const& fields);
     void start(std::uint32_t id);
     void take_step(std::uint32_t id, Step step);
+    bool waits_for_user(std::uint32_t id, std::string const& user, Step const& step);
     void work(std::uint32_t id, std::function<Outcome(Request&)> job, bool secret_only);
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);
     void check(std::uint32_t id, CheckPassword const& check);
+    void ask_for_secret(std::uint32_t id, NeedSecret const& need);
     void trust(std::uint32_t id, Trusted const& trusted);
     void prove(std::uint32_t id, Proven const& proven);
     void refuse(std::uint32_t id, Refused const& refused);

@@ -31,6 +31,8 @@ struct Scheme {
     // Permanent error: the stored value is broken, or the system's crypt does not know it.
     Result<bool> (*verify)(std::string_view stored, PasswordAttempt const& attempt);
     Result<std::string> (*generate)(PasswordAttempt const& attempt, GenerateOptions const& options);
+    bool
+        slow; // made to take long: milliseconds of a core for one attempt, where the others take microseconds
 };
 
 // Every scheme, sorted by name; aliases (CLEAR, SHA1, HMAC-MD5 ...) are rows of their own.

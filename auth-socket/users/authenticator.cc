@@ -8,27 +8,23 @@
 #include "common/base/text.h"
 
 #include <algorithm>
-#include <array>
 
 namespace postern::auth_socket {
 
-namespace {
-
-std::string_view fairness_key(Request const& request) {
-    return request.client.remote_ip.empty() ? request.original_user : request.client.remote_ip;
-}
-
-bool is_plaintext_scheme(std::string_view scheme) {
-    static constexpr std::array plain{"PLAIN", "CLEAR", "CLEARTEXT"};
-    return std::ranges::find(plain, scheme) != plain.end();
-}
-
-} // namespace
+namespace {} // namespace
 
 Authenticator::Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
-                             std::vector<ConfiguredUserdb> userdbs, FairSlots& hashing, Log& log)
+                             std::vector<ConfiguredUserdb> userdbs, Hashing& hashing, Log& log)
     : settings_(std::move(settings)), passdbs_(std::move(passdbs)), userdbs_(std::move(userdbs)),
       hashing_(hashing), log_(log) {}
+
+std::string Authenticator::account(Request const& request, std::string_view name) const {
+    auto const separator = settings_.username.master_separator;
+    if (auto const at = separator.empty() ? std::string_view::npos : name.find(separator[0]);
+        at != std::string_view::npos)
+        name.remove_prefix(at + 1);
+    return normalised_user(name, settings_.username, request).value_or(std::string(name));
+}
 
 Outcome Authenticator::check_password(Request& request, std::string_view authorization,
                                       Secret const& password) const {
@@ -37,16 +33,26 @@ Outcome Authenticator::check_password(Request& request, std::string_view authori
                               return verify(passdb, row, asking, password);
                           },
                           &password});
-    if (outcome.verdict == Verdict::unknown_user) spend_time(request, password);
+    if (outcome.verdict == Verdict::unknown_user) verify_nobody(request, password);
     return outcome;
 }
 
 Outcome Authenticator::find_secret(Request& request, std::string_view authorization,
                                    std::span<std::string const> wanted) const {
-    return login(request, authorization,
-                 {[&](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome& outcome) {
-                     return pick_secret(passdb, row, asking, wanted, outcome);
-                 }});
+    auto outcome = login(request, authorization,
+                         {[&](auto const& passdb, PassdbRow const& row, Request const& asking,
+                              Outcome& judged) { return pick_secret(passdb, row, asking, wanted, judged); }});
+    if (outcome.verdict == Verdict::temporary || request.name_refused) return outcome;
+    auto const& scheme = wanted.front();
+    if (!outcome.credential) {
+        outcome.credential = hashing_.secret_of_nobody(scheme, request.user, request.turn());
+        outcome.credential_is_invented = true;
+        if (outcome.verdict == Verdict::ok) outcome.verdict = Verdict::refused;
+    } else if (scheme.starts_with("SCRAM-") && outcome.credential->scheme != scheme) {
+        outcome.credential =
+            hashing_.scram_of_plain(scheme, request.user, *outcome.credential, request.turn());
+    }
+    return outcome;
 }
 
 Outcome Authenticator::find_login(Request& request, std::string_view authorization) const {
@@ -130,6 +136,7 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
         } else if (verdict != Verdict::unknown_user) {
             request.answered_by = passdb.block.name;
             outcome.without_delay = outcome.without_delay || attempt_outcome.without_delay;
+            if (!outcome.credential) outcome.credential = std::move(attempt_outcome.credential);
         }
         if (!state.goes_on(passdb.block, verdict)) break;
         // "pass = yes": this master is proven, and the user's own passdbs go on.
@@ -278,16 +285,14 @@ Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& r
     }
     if (row.password.value_or("").empty()) {
         say(passdb, request, "Empty password returned without nopassword");
+        verify_nobody(request, password);
         return Verdict::password_mismatch;
     }
     auto const credential = stored_credential(passdb, row, request);
     if (!credential) return Verdict::temporary;
-    {
-        std::lock_guard const lock(sample_mutex_);
-        if (!sample_ || sample_->scheme != credential->scheme) sample_ = *credential;
-    }
-    FairSlots::Holding const holding(hashing_, fairness_key(request));
-    auto const same = verify_password(*credential, {password.reveal(), request.original_user});
+    hashing_.learn(request.user, *credential);
+    auto const same =
+        hashing_.verify(*credential, {password.reveal(), request.original_user}, request.turn());
     if (same) return *same ? Verdict::ok : Verdict::password_mismatch;
     log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), same.error().text);
     return Verdict::temporary;
@@ -308,20 +313,17 @@ Verdict Authenticator::pick_secret(ConfiguredPassdb const& passdb, PassdbRow con
             "Requested " + request.mechanism + " scheme, but we have only " + credential->scheme);
         return Verdict::refused;
     }
+    hashing_.learn(request.user, *credential);
     outcome.credential = std::move(*credential);
     return Verdict::ok;
 }
 
 // An unknown user costs the same hash as a known one, so that the time tells nothing.
-void Authenticator::spend_time(Request const& request, Secret const& password) const {
-    std::optional<Credential> sample;
-    {
-        std::lock_guard const lock(sample_mutex_);
-        sample = sample_;
-    }
-    if (!sample) return;
-    FairSlots::Holding const holding(hashing_, fairness_key(request));
-    (void)verify_password(*sample, {password.reveal(), request.original_user});
+void Authenticator::verify_nobody(Request const& request, Secret const& password) const {
+    auto const& first = passdbs_.front();
+    auto const scheme =
+        first.block.default_scheme.empty() ? first.database->default_scheme() : first.block.default_scheme;
+    hashing_.verify_nobody(request.user, {password.reveal(), request.original_user}, scheme, request.turn());
 }
 
 std::string Authenticator::shown(Secret const& password) const {

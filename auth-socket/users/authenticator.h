@@ -2,14 +2,13 @@
 #pragma once
 
 #include "auth-socket/authority.h"
-#include "auth-socket/executor.h"
 #include "auth-socket/users/database.h"
+#include "auth-socket/users/hashing.h"
 #include "auth-socket/users/passdb_fields.h"
 #include "auth-socket/users/username.h"
 #include "common/base/log.h"
 
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,8 +29,9 @@ struct AuthenticatorSettings {
 class Authenticator final : public Authority {
   public:
     Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
-                  std::vector<ConfiguredUserdb> userdbs, FairSlots& hashing, Log& log);
+                  std::vector<ConfiguredUserdb> userdbs, Hashing& hashing, Log& log);
 
+    std::string account(Request const& request, std::string_view name) const override;
     Outcome check_password(Request& request, std::string_view authorization,
                            Secret const& password) const override;
     Outcome find_secret(Request& request, std::string_view authorization,
@@ -66,18 +66,15 @@ class Authenticator final : public Authority {
                         std::span<std::string const> wanted, Outcome& outcome) const;
     Result<Credential> stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
                                          Request const& request) const;
-    void spend_time(Request const& request, Secret const& password) const;
+    void verify_nobody(Request const& request, Secret const& password) const;
     std::string shown(Secret const& password) const;
     void say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const;
 
     AuthenticatorSettings const settings_;
     std::vector<ConfiguredPassdb> const passdbs_;
     std::vector<ConfiguredUserdb> const userdbs_;
-    FairSlots& hashing_;
+    Hashing& hashing_;
     Log& log_;
-    mutable std::mutex sample_mutex_; // guards sample_
-    // What the users' hashes look like here, so that an unknown user can be made to take as long.
-    mutable std::optional<Credential> sample_;
 };
 
 } // namespace postern::auth_socket

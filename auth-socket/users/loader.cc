@@ -78,8 +78,8 @@ class Loader {
 
 } // namespace
 
-Users load_users(Settings const& settings, Helper const& helper, FairSlots& hashing, Log& log,
-                 Metrics& metrics, std::vector<Problem>& problems) {
+Users load_users(Settings const& settings, Helper const& helper, Hashing& hashing, Log& log, Metrics& metrics,
+                 std::vector<Problem>& problems) {
     std::vector<Problem> found;
     Loader loader(helper, log, metrics, found);
     Users users;

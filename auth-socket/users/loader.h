@@ -17,7 +17,7 @@ struct Users {
 };
 
 // Reads the files that the blocks name. Problems are added.
-Users load_users(Settings const& settings, Helper const& helper, FairSlots& hashing, Log& log,
-                 Metrics& metrics, std::vector<config::Problem>& problems);
+Users load_users(Settings const& settings, Helper const& helper, Hashing& hashing, Log& log, Metrics& metrics,
+                 std::vector<config::Problem>& problems);
 
 } // namespace postern::auth_socket

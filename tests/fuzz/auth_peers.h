@@ -16,6 +16,7 @@ namespace postern::auth_socket::fuzz {
 
 class TwoUsers final : public Authority {
   public:
+    std::string account(Request const&, std::string_view name) const override { return std::string(name); }
     Outcome check_password(Request& request, std::string_view, Secret const& password) const override {
         return known(request, password.reveal() == "secret" ? Verdict::ok : Verdict::password_mismatch);
     }

@@ -1,4 +1,5 @@
 // Fair slots, bounded queues, and penalties.
+#include "auth-socket/client_network.h"
 #include "auth-socket/executor.h"
 #include "auth-socket/penalty.h"
 #include "tests/unit/support/catch.h"
@@ -105,16 +106,47 @@ TEST_CASE("penalties grow with different wrong passwords, stay below Postfix's p
     CHECK(delay() == 0ms);
 }
 
-TEST_CASE("IPv6 addresses of one /48 share a penalty, and no address has none") {
-    CHECK(penalty_network("2001:db8:1:2::3") == penalty_network("2001:db8:1:ffff::1"));
-    CHECK(penalty_network("2001:db8:1:2::3") != penalty_network("2001:db8:2:2::3"));
-    CHECK(penalty_network("192.0.2.1") == "192.0.2.1");
-    CHECK(penalty_network("").empty());
+TEST_CASE("one IPv6 network counts as one client, mapped IPv4 addresses each for themselves") {
+    CHECK(client_network("2001:db8:1:2::3", 48) == client_network("2001:db8:1:ffff::1", 48));
+    CHECK(client_network("2001:db8:1:2::3", 48) != client_network("2001:db8:2:2::3", 48));
+    CHECK(client_network("2001:db8:1:2::3", 64) != client_network("2001:db8:1:ffff::1", 64));
+    CHECK(client_network("2001:db8:1:2::3", 64) == client_network("2001:db8:1:2:ffff::1", 64));
+    CHECK(client_network("192.0.2.1", 48) == "192.0.2.1");
+    CHECK(client_network("::ffff:192.0.2.1", 48) == "192.0.2.1");
+    CHECK(client_network("", 48).empty());
+    CHECK(client_network("mail.example.com", 64).empty());
+}
+
+TEST_CASE("requests without an address share no penalty, but the user's counts") {
     Deadline::Clock::time_point now{};
     Penalties penalties({}, [&] { return now; });
     for (auto const* password : {"1", "2", "3"}) penalties.failed("", "a", password);
-    CHECK(penalties.delay("", "a") == 0ms);
-    CHECK(penalties.size() == 0);
+    CHECK(penalties.delay("", "b") == 0ms);
+    CHECK(penalties.delay("", "a") == 2s);
+    CHECK(penalties.size() == 1);
+}
+
+TEST_CASE("no two answers to a challenge are alike, so each wrong one counts") {
+    Deadline::Clock::time_point now{};
+    Penalties penalties({}, [&] { return now; });
+    penalties.failed("192.0.2.1", "a", std::nullopt);
+    penalties.failed("192.0.2.1", "a", std::nullopt);
+    CHECK(penalties.delay("192.0.2.1", "a") == 1s);
+}
+
+TEST_CASE("who has an account cannot clear his address between guesses at another's") {
+    Deadline::Clock::time_point now{};
+    Penalties penalties({}, [&] { return now; });
+    penalties.failed("192.0.2.1", "victim", "1");
+    penalties.failed("192.0.2.1", "victim", "2");
+    penalties.succeeded("192.0.2.1", "attacker");
+    CHECK(penalties.delay("192.0.2.1", "attacker") == 1s);
+    penalties.failed("192.0.2.1", "attacker", "3");
+    penalties.succeeded("192.0.2.1", "attacker");
+    CHECK(penalties.delay("192.0.2.1", "") == 2s);
+    penalties.succeeded("192.0.2.9", "victim");
+    CHECK(penalties.delay("192.0.2.9", "victim") == 0ms);
+    CHECK(penalties.delay("192.0.2.1", "victim") == 2s);
 }
 
 TEST_CASE("penalties forget the address unused longest when there are too many") {

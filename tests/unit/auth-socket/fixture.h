@@ -95,7 +95,8 @@ struct House {
     Penalties penalties{penalty_settings, clock};
     std::atomic<std::uint32_t> connection_ids{0};
     Surroundings surroundings{executor, logins, penalties, log, clock, 17633, connection_ids};
-    FairSlots hashing{2};
+    Metrics metrics;
+    Hashing hashing{2, metrics};
     std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
     ClientSettings client = [] {
         ClientSettings settings;

@@ -108,3 +108,22 @@ TEST_CASE("the helper process answers, and ends with its daemon") {
     // Who may not read the shadow file cannot say that somebody is not in it.
     CHECK((answer->verdict == HelperVerdict::unknown_user || answer->verdict == HelperVerdict::temporary));
 }
+
+TEST_CASE("different wrong passwords for one user make saslauthd's next client for that user wait") {
+    House house;
+    auto const ask = [&](std::string const& user, std::string const& password) {
+        auto session = mux(house);
+        return session->receive(question(user, password)).value();
+    };
+    CHECK(ask("alice@example.com", "1") == counted("NO authentication failed"));
+    CHECK(ask("ALICE@example.com", "1") == counted("NO authentication failed")); // the same guess again
+    CHECK(ask("Alice@example.com", "2") == counted("NO authentication failed"));
+    CHECK(ask("plain@example.com", "secret") == counted("OK"));
+    auto session = mux(house);
+    CHECK(session->receive(question("alice@example.com", "secret")).value().empty());
+    REQUIRE(session->wakes_at());
+    CHECK(session->wakes_at()->point() == house.now + 1s);
+    house.now += 1s;
+    CHECK(session->wake().value() == counted("OK"));
+    CHECK(session->finished());
+}

@@ -329,3 +329,45 @@ TEST_CASE("a challenge is never won where no stored password was found to hold t
     REQUIRE(answer);
     CHECK(answer->starts_with("FAIL\t1\tuser=nobody@x"));
 }
+
+TEST_CASE("a user's penalty is the same however the name is written, with a password or with a challenge") {
+    House house;
+    house.client.mechanisms = {"PLAIN", "CRAM-MD5"};
+    auto session = house.session();
+    session->greeting();
+    session->receive(hello).value();
+    int id = 0;
+    auto const guess = [&](std::string const& name, std::string const& password) {
+        auto const text = base64_encode(std::string(1, '\0') + name + std::string(1, '\0') + password);
+        return session->receive(auth(++id, text, fmt::format("rip=192.0.2.{}", id))).value();
+    };
+    CHECK(guess("Alice@Example.com", "1").starts_with("FAIL"));
+    CHECK(guess("ALICE@example.com", "2").starts_with("FAIL"));
+    CHECK(guess("aliCe@example.com", "secret").empty()); // waits
+    house.now += 1s;
+    CHECK(session->wake().value().starts_with("OK"));
+    CHECK(guess("alice@example.com", "3").starts_with("FAIL"));
+    CHECK(guess("alice@example.com", "4").starts_with("FAIL"));
+    CHECK(
+        session->receive("AUTH\t99\tCRAM-MD5\tservice=smtp\trip=192.0.2.200\n").value().starts_with("CONT"));
+    auto const proof = base64_encode("ALICE@example.com " + std::string(32, '0'));
+    CHECK(session->receive("CONT\t99\t" + proof + "\n").value().empty());
+    house.now += 1s;
+    CHECK(session->wake().value() == "FAIL\t99\tuser=alice@example.com\toriginal_user=ALICE@example.com\n");
+}
+
+TEST_CASE("a refusal is told within nine seconds of the client's last line, whatever its delays add up to") {
+    House house;
+    house.client.failure_delay = 15s;
+    auto session = house.session();
+    session->greeting();
+    CHECK(session->receive(std::string(hello) + "AUTH\t1\tLOGIN\tservice=smtp\n").value() ==
+          "CONT\t1\tVXNlcm5hbWU6\n");
+    house.now += 60s; // the client types
+    CHECK(session->receive("CONT\t1\tYUB4\n").value() == "CONT\t1\tUGFzc3dvcmQ6\n");
+    CHECK(session->receive("CONT\t1\tYUB4\n").value().empty());
+    house.now += 9s - 1ms;
+    CHECK(session->wake().value().empty());
+    house.now += 1ms;
+    CHECK(session->wake().value() == "FAIL\t1\tuser=a@x\n");
+}
