@@ -2,9 +2,11 @@
 #include "milter-dkim/data_set.h"
 
 #include "common/base/text.h"
+#include "milter-dkim/data_set_db.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <unordered_map>
 
@@ -108,8 +110,8 @@ Result<std::vector<Row>> parse_file(std::string const& path, std::vector<Problem
 }
 
 std::unexpected<Error> refused(std::string_view kind) {
-    return permanent(fmt::format("data sets of kind \"{}\" are not read; use file:, refile:, csl: or dsn:",
-                                 printable(kind, 20)));
+    return permanent(
+        fmt::format("data sets of kind \"{}\" are not read; use {}", printable(kind, 20), data_set_kinds()));
 }
 
 } // namespace
@@ -136,6 +138,19 @@ bool matches_pattern(std::string_view pattern, std::string_view text) {
     return p == pattern.size();
 }
 
+Result<std::vector<DataSet::Hit>> DataSet::find_in_order(std::span<std::string const> keys,
+                                                         bool first_only) const {
+    std::vector<Hit> hits;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        auto value = find(keys[i]);
+        if (!value) return std::unexpected(std::move(value.error()));
+        if (!*value) continue;
+        hits.push_back({i, std::move(**value)});
+        if (first_only) break;
+    }
+    return hits;
+}
+
 Result<bool> DataSet::contains(std::string_view key) const {
     auto const found = find(key);
     if (!found) return std::unexpected(found.error());
@@ -156,22 +171,25 @@ Result<std::unique_ptr<DataSet>> DataSetOpener::open(std::string_view value, Pla
     auto kind = halves.after ? to_lower(halves.before) : std::string();
     auto rest = halves.after.value_or(value);
     // A list may hold colons (IPv6 addresses, key rows): only known words are kinds.
-    static constexpr std::string_view others[] = {"db",    "bdb", "mdb",      "lmdb",   "ldap",   "ldaps",
-                                                  "ldapi", "lua", "memcache", "socket", "erlang", "repute"};
+    static constexpr std::string_view others[] = {"ldap",     "ldaps",  "ldapi",  "lua",
+                                                  "memcache", "socket", "erlang", "repute"};
     if (kind == "dsn") {
         if (!database_) return permanent("this program reads no databases; use file:, refile: or csl:");
         return database_(rest);
     }
     for (auto const other : others)
         if (kind == other) return refused(kind);
-    if (kind != "csl" && kind != "file" && kind != "refile") {
+    static constexpr std::string_view ours[] = {"csl", "file", "refile", "db", "bdb", "mdb", "lmdb"};
+    if (std::ranges::find(ours, kind) == std::end(ours)) {
         rest = value;
         bool const is_path = value.starts_with('/') || value.starts_with("./") || value.starts_with("../");
-        if (is_path && value.ends_with(".db")) return refused("db");
-        kind = is_path ? "file" : "csl";
+        kind = value.ends_with(".db") ? "db" : is_path ? "file" : "csl";
     }
     if (kind == "csl") return list_set(parse_list(rest, place));
-    auto rows = parse_file(std::string(rest), problems);
+    std::string const path(rest);
+    auto rows = kind.ends_with("mdb")  ? read_lmdb(path)
+                : kind.ends_with("db") ? read_berkeley_db(path)
+                                       : parse_file(path, problems);
     if (!rows) return std::unexpected(rows.error());
     if (kind == "refile") return pattern_set(std::move(*rows));
     return list_set(std::move(*rows));

@@ -1,4 +1,4 @@
-// Data sets as opendkim.conf names them: csl:, file:, refile:, dsn:.
+// Data sets as opendkim.conf names them: csl:, file:, refile:, db:, mdb:, dsn:.
 #pragma once
 
 #include "common/base/error.h"
@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,14 @@ class DataSet {
     virtual Result<std::optional<std::string>> find(std::string_view key) const = 0;
     // All of them, in the order of the rows.
     virtual Result<std::vector<std::string>> find_all(std::string_view key) const = 0;
+    // A key that is there, by its place among those asked for.
+    struct Hit {
+        std::size_t index = 0;
+        std::string value;
+    };
+    // Those of the keys that are there, in the order of the keys; only the first of them with first_only. A
+    // database is asked once for all.
+    virtual Result<std::vector<Hit>> find_in_order(std::span<std::string const> keys, bool first_only) const;
     Result<bool> contains(std::string_view key) const;
     // True for refile: one lookup of the whole key tries every pattern.
     virtual bool has_patterns() const { return false; }
@@ -36,9 +45,9 @@ class DataSet {
     virtual std::vector<Row> const* rows() const { return nullptr; }
 };
 
-// Opens what an opendkim.conf value names: "csl:a,b=c", "file:/p", "refile:/p", "dsn:...", a bare path
-// ("/p", "./p") or a bare list. Rows that are wrong become warnings, the others serve; what cannot be opened
-// at all is an error that says which kinds work.
+// Opens what an opendkim.conf value names: "csl:a,b=c", "file:/p", "refile:/p", "db:/p", "mdb:/p", "dsn:...",
+// a bare path ("/p", "./p", Berkeley DB when it ends with ".db") or a bare list. Rows that are wrong become
+// warnings, the others serve; what cannot be opened at all is an error that says which kinds work.
 class DataSetOpener {
   public:
     using Database = std::function<Result<std::unique_ptr<DataSet>>(std::string_view dsn)>;

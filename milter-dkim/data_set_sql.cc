@@ -14,6 +14,8 @@ namespace postern::milter_dkim {
 namespace {
 
 constexpr auto query_time = std::chrono::seconds(5);
+// Of one statement. All forms of an IPv6 client are 260.
+constexpr std::size_t max_keys_at_once = 500;
 
 std::string decoded(std::string_view text) {
     std::string out;
@@ -94,7 +96,7 @@ Result<> read_options(std::string_view text, Dsn& dsn) {
 class DatabaseSet final : public DataSet {
   public:
     DatabaseSet(Dsn const& dsn, Log& log, Metrics& metrics)
-        : statement_(dsn.statement()), pool_(pool_settings(dsn), log, metrics) {}
+        : dsn_(dsn), statement_(dsn.statement()), pool_(pool_settings(dsn), log, metrics) {}
 
     Result<std::optional<std::string>> find(std::string_view key) const override {
         auto values = find_all(key);
@@ -105,19 +107,46 @@ class DatabaseSet final : public DataSet {
 
     Result<std::vector<std::string>> find_all(std::string_view key) const override {
         std::string const values[] = {std::string(key)};
-        auto const rows = pool_.query(statement_, values, Deadline::after(query_time));
-        // What the database refuses is as unknown as what it cannot answer: nothing is sent unsigned for it.
-        if (!rows) return temporary("data set: " + rows.error().text);
+        auto const rows = ask(statement_, values);
+        if (!rows) return std::unexpected(rows.error());
         std::vector<std::string> out;
-        for (auto const& row : rows->rows) {
-            std::vector<std::string> columns;
-            for (auto const& value : row) columns.push_back(value.value_or(""));
-            out.push_back(join(columns, ":"));
-        }
+        for (auto const& row : rows->rows) out.push_back(joined(row));
         return out;
     }
 
+    Result<std::vector<Hit>> find_in_order(std::span<std::string const> keys,
+                                           bool first_only) const override {
+        std::vector<Hit> hits;
+        for (std::size_t from = 0; from < keys.size(); from += max_keys_at_once) {
+            auto const some = keys.subspan(from, std::min(max_keys_at_once, keys.size() - from));
+            auto const rows = ask(dsn_.statement_for(some.size()), some);
+            if (!rows) return std::unexpected(rows.error());
+            for (std::size_t i = 0; i < some.size(); ++i)
+                if (auto const row = std::ranges::find_if(rows->rows,
+                                                          [&](auto const& each) {
+                                                              return equals_ignoring_case(
+                                                                  each.front().value_or(""), some[i]);
+                                                          });
+                    row != rows->rows.end()) {
+                    hits.push_back({from + i, joined(std::span(*row).subspan(1))});
+                    if (first_only) return hits;
+                }
+        }
+        return hits;
+    }
+
   private:
+    Result<sql::Rows> ask(sql::Statement const& statement, std::span<std::string const> values) const {
+        auto rows = pool_.query(statement, values, Deadline::after(query_time));
+        // What the database refuses is as unknown as what it cannot answer: nothing is sent unsigned for it.
+        if (!rows) return temporary("data set: " + rows.error().text);
+        return rows;
+    }
+    static std::string joined(std::span<sql::Value const> row) {
+        std::vector<std::string> columns;
+        for (auto const& value : row) columns.push_back(value.value_or(""));
+        return join(columns, ":");
+    }
     static sql::PoolSettings pool_settings(Dsn const& dsn) {
         sql::PoolSettings settings;
         settings.servers = {dsn.server};
@@ -125,6 +154,7 @@ class DatabaseSet final : public DataSet {
         return settings;
     }
 
+    Dsn dsn_;
     sql::Statement statement_;
     mutable sql::Pool pool_; // thread-safe
 };
@@ -161,6 +191,15 @@ sql::Statement Dsn::statement() const {
     made.fragments = {
         fmt::format("SELECT {} FROM {} WHERE {} = ", join(data_columns, ", "), table, key_column),
         filter.empty() ? std::string() : fmt::format(" AND ({})", filter)};
+    return made;
+}
+
+sql::Statement Dsn::statement_for(std::size_t keys) const {
+    sql::Statement made;
+    made.fragments = {fmt::format("SELECT {}, {} FROM {} WHERE {} IN (", key_column, join(data_columns, ", "),
+                                  table, key_column)};
+    for (std::size_t i = 1; i < keys; ++i) made.fragments.emplace_back(", ");
+    made.fragments.push_back(filter.empty() ? ")" : fmt::format(") AND ({})", filter));
     return made;
 }
 

@@ -26,6 +26,8 @@ struct Dsn {
     static Result<Dsn> parse(std::string_view text);
     // With one bound value, the key.
     sql::Statement statement() const;
+    // With that many bound keys; the first column of each row is its key.
+    sql::Statement statement_for(std::size_t keys) const;
 };
 
 // Connects when first asked. Values of several columns are joined with ":", as a KeyTable row has them.

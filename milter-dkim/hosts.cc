@@ -12,16 +12,22 @@ namespace postern::milter_dkim {
 
 namespace {
 
-// Absent: not listed in this form. False: excluded.
-Result<std::optional<bool>> listed(DataSet const& hosts, std::string const& form) {
-    auto const excluded = hosts.contains("!" + form);
-    if (!excluded) return std::unexpected(excluded.error());
-    if (*excluded) return false;
-    auto const included = hosts.contains(form);
-    if (!included) return std::unexpected(included.error());
-    if (*included) return true;
-    return std::nullopt;
-}
+// The first form that is listed decides, "!form" before "form".
+class Forms {
+  public:
+    void add(std::string form) {
+        forms_.push_back("!" + form);
+        forms_.push_back(std::move(form));
+    }
+    Result<bool> listed_in(DataSet const& hosts) const {
+        auto const hits = hosts.find_in_order(forms_, true);
+        if (!hits) return std::unexpected(hits.error());
+        return !hits->empty() && hits->front().index % 2 == 1;
+    }
+
+  private:
+    std::vector<std::string> forms_;
+};
 
 struct Octets {
     int family = AF_INET;
@@ -70,28 +76,23 @@ std::string mask_text(int bits) {
 Result<bool> lists_host(DataSet const& hosts, std::string_view name) {
     if (name.empty() || name.front() == '[') return false;
     auto const wanted = to_lower(name);
-    for (std::size_t at = 0; at != std::string::npos; at = wanted.find('.', at + 1)) {
-        auto const answer = listed(hosts, wanted.substr(at));
-        if (!answer) return std::unexpected(answer.error());
-        if (*answer) return **answer;
-    }
-    return false;
+    Forms forms;
+    for (std::size_t at = 0; at != std::string::npos; at = wanted.find('.', at + 1))
+        forms.add(wanted.substr(at));
+    return forms.listed_in(hosts);
 }
 
 Result<bool> lists_address(DataSet const& hosts, std::string_view address) {
     auto const parsed = parse_address(address);
     if (!parsed) return false;
-    if (auto const answer = listed(hosts, text_of(*parsed)); !answer || *answer)
-        return answer ? Result<bool>(**answer) : std::unexpected(answer.error());
+    Forms forms;
+    forms.add(text_of(*parsed));
     for (int bits = parsed->bits(); bits >= 0; --bits) {
         auto const network = text_of(network_of(*parsed, bits));
-        auto answer = listed(hosts, network + "/" + std::to_string(bits));
-        if (answer && !*answer && parsed->family == AF_INET)
-            answer = listed(hosts, network + "/" + mask_text(bits));
-        if (!answer) return std::unexpected(answer.error());
-        if (*answer) return **answer;
+        forms.add(network + "/" + std::to_string(bits));
+        if (parsed->family == AF_INET) forms.add(network + "/" + mask_text(bits));
     }
-    return false;
+    return forms.listed_in(hosts);
 }
 
 Result<bool> lists_client(DataSet const& hosts, std::string_view name, std::string_view address) {

@@ -83,13 +83,9 @@ Result<std::vector<std::string>> SigningTables::matches(std::string_view user, s
         if (found && !multiple && found->size() > 1) found->resize(1);
         return found;
     }
-    for (auto const& form : forms_of(user, domain)) {
-        auto value = signing_table_->find(form);
-        if (!value) return std::unexpected(value.error());
-        if (!*value) continue;
-        values.push_back(std::move(**value));
-        if (!multiple) break;
-    }
+    auto hits = signing_table_->find_in_order(forms_of(user, domain), !multiple);
+    if (!hits) return std::unexpected(std::move(hits.error()));
+    for (auto& hit : *hits) values.push_back(std::move(hit.value));
     return values;
 }
 

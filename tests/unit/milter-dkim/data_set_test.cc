@@ -1,5 +1,6 @@
 // Data sets and host lists.
 #include "milter-dkim/data_set.h"
+#include "milter-dkim/data_set_db.h"
 #include "milter-dkim/data_set_sql.h"
 #include "milter-dkim/hosts.h"
 #include "tests/unit/sql/scratch.h"
@@ -65,11 +66,10 @@ TEST_CASE("patterns match whole keys, in the order of the file") {
 
 TEST_CASE("kinds that are not read are refused with the ones that are") {
     std::vector<config::Problem> problems;
-    for (auto const* text :
-         {"ldap://h/o", "lua:/s", "memcache:h/p", "socket:1@h", "db:/x", "/etc/x.db", "erlang:x"}) {
+    for (auto const* text : {"ldap://h/o", "lua:/s", "memcache:h/p", "socket:1@h", "erlang:x", "repute:x"}) {
         auto const opened = DataSetOpener().open(text, {}, problems);
         REQUIRE_FALSE(opened);
-        CHECK(opened.error().text.ends_with("are not read; use file:, refile:, csl: or dsn:"));
+        CHECK(opened.error().text.ends_with("\" are not read; use " + std::string(data_set_kinds())));
     }
     auto const missing = DataSetOpener().open("file:/nonexistent/t", {}, problems);
     REQUIRE_FALSE(missing);
@@ -163,9 +163,52 @@ TEST_CASE("rows of a database are found by key, and a database that fails is tem
     CHECK(found(**set, "k") == "example.com:s:/key");
     CHECK(found(**set, "k2") == "example.org:t:");
     CHECK(found(**set, "k' OR '1'='1") == "<none>");
+    // All keys in one statement, in the order of the keys, not of the rows.
+    std::string const keys[] = {"none", "k2", "k"};
+    auto const hits = (*set)->find_in_order(keys, false);
+    REQUIRE(hits);
+    REQUIRE(hits->size() == 2);
+    CHECK(hits->at(0).index == 1);
+    CHECK(hits->at(1).value == "example.com:s:/key");
+    CHECK((*set)->find_in_order(keys, true)->size() == 1);
     auto const missing =
         opener.open("dsn:sqlite:///nonexistent/t.db/table=keys?keycol=id?datacol=domain", {}, problems);
     REQUIRE(missing);
     CHECK(found(**missing, "k") == "<failed>");
     log.expect("nonexistent");
+}
+
+namespace {
+
+// Counts how often a server would be asked.
+class CountingSet final : public DataSet {
+  public:
+    explicit CountingSet(std::string listed) : listed_(std::move(listed)) {}
+    Result<std::optional<std::string>> find(std::string_view) const override { return std::nullopt; }
+    Result<std::vector<std::string>> find_all(std::string_view) const override { return {}; }
+    Result<std::vector<Hit>> find_in_order(std::span<std::string const> keys, bool) const override {
+        ++questions;
+        std::vector<Hit> hits;
+        for (std::size_t i = 0; i < keys.size(); ++i)
+            if (keys[i] == listed_) hits.push_back({i, ""});
+        return hits;
+    }
+    mutable int questions = 0;
+
+  private:
+    std::string listed_;
+};
+
+} // namespace
+
+TEST_CASE("a client costs a database two questions at most") {
+    CountingSet const networks("192.0.2.0/24");
+    CHECK(*lists_client(networks, "a.b.c.example.com", "192.0.2.7"));
+    CHECK(networks.questions == 2);
+    CHECK_FALSE(*lists_client(networks, "a.b.c.example.com", "2001:db8::7"));
+    CHECK(networks.questions == 4);
+    CountingSet const names(".example.com");
+    CHECK(*lists_client(names, "a.b.c.example.com", "192.0.2.7"));
+    CHECK(names.questions == 1);
+    CHECK_FALSE(*lists_client(CountingSet("!192.0.2.7"), "x", "192.0.2.7"));
 }
