@@ -2,6 +2,7 @@
 #include "milter-dmarc/session.h"
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/fake_resolver.h"
+#include "tests/unit/support/milter_doubles.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/test_log.h"
 
@@ -12,63 +13,13 @@ using namespace postern::milter_dmarc;
 
 namespace {
 
-class FakeMacros final : public milter::Macros {
-  public:
-    std::map<std::string, std::string, std::less<>> values{{"i", "4ABC"}, {"j", "mx.example"}};
-    std::optional<std::string> get(std::string_view name) const override {
-        auto const found = values.find(name);
-        return found == values.end() ? std::nullopt : std::optional(found->second);
-    }
-};
-
-class FakeEditor final : public milter::Editor {
-  public:
-    std::string done; // one line each
-    bool fails = false;
-    Result<> insert_header(int index, std::string_view name, std::string_view value) override {
-        return put(fmt::format("insert {} {}: {}", index, name, value));
-    }
-    Result<> add_header(std::string_view name, std::string_view value) override {
-        return put(fmt::format("add {}: {}", name, value));
-    }
-    Result<> change_header(std::string_view name, int index, std::string_view value) override {
-        return put(fmt::format("change {} {}: {}", name, index, value));
-    }
-    Result<> quarantine(std::string_view reason) override {
-        return put(fmt::format("quarantine {}", reason));
-    }
-    Result<> add_recipient(std::string_view recipient) override {
-        return put(fmt::format("recipient {}", recipient));
-    }
-    Result<> delete_recipient(std::string_view recipient) override {
-        return put(fmt::format("delete {}", recipient));
-    }
-    void progress() override {}
-
-  private:
-    Result<> put(std::string const& what) {
-        if (fails) return temporary("the MTA went away");
-        done += what + "\n";
-        return {};
-    }
-};
-
-std::string shown(milter::Verdict const& verdict) {
-    static constexpr std::array<char const*, 6> words{"next",    "accept",   "reject",
-                                                      "discard", "tempfail", "skip"};
-    std::string text = words.at(static_cast<std::size_t>(verdict.action));
-    for (auto const& part : {verdict.code, verdict.enhanced, verdict.text})
-        if (!part.empty()) text += " " + part;
-    return text;
-}
-
 // A filter with a zone, and one message through it.
 struct Filter {
     test::TestLog log;
     Metrics metrics;
     Outcomes outcomes{metrics};
-    FakeMacros macros;
-    FakeEditor editor;
+    test::MapMacros macros{{{"i", "4ABC"}, {"j", "mx.example"}}};
+    test::Notes editor;
     std::shared_ptr<test::FakeResolver> resolver = std::make_shared<test::FakeResolver>();
     std::shared_ptr<Configuration> configuration = std::make_shared<Configuration>();
     std::string client = "192.0.2.1";
@@ -93,12 +44,12 @@ struct Filter {
         auto verdict = session.connect({"[192.0.2.1]", client}, macros);
         if (verdict.action == milter::Verdict::Action::next) verdict = session.helo("helo.example", macros);
         if (verdict.action == milter::Verdict::Action::next) verdict = session.mail_from(sender, {}, macros);
-        if (verdict.action != milter::Verdict::Action::next) return shown(verdict);
+        if (verdict.action != milter::Verdict::Action::next) return test::told(verdict);
         auto const headers = mail::Headers::parse(section, {.fields = 10000});
         for (auto const& field : headers->fields())
             CHECK(session.header(field.name(), field.value(), macros).action ==
                   milter::Verdict::Action::next);
-        return shown(session.end_of_message(editor, macros)) + "\n" + editor.done;
+        return test::told(session.end_of_message(editor, macros)) + "\n" + editor.text;
     }
 };
 
@@ -252,7 +203,7 @@ TEST_CASE("extras are written when they are asked for") {
     CHECK(Filter("AuthservID id.example\nAuthservIDWithJobID yes\nSoftwareHeader yes\nCopyFailuresTo "
                  "post@x.example")
               .run("From: ann@a.example\n") ==
-          "accept\nrecipient <post@x.example>\ninsert 0 Authentication-Results: \"id.example/4ABC\"; "
+          "accept\nrcpt+ <post@x.example>\ninsert 0 Authentication-Results: \"id.example/4ABC\"; "
           "dmarc=fail (p=reject "
           "dis=none) header.from=a.example\ninsert 0 DMARC-Filter: Postern milter-dmarc v" POSTERN_VERSION
           " mx.example 4ABC\n");
@@ -270,7 +221,7 @@ TEST_CASE("SPF is checked by ourselves only where the header has none") {
           "insert 0 Authentication-Results: mx.example; dmarc=pass (p=reject dis=none) "
           "header.from=a.example\n");
     CHECK(filter.log.contains("4ABC: SPF(mailfrom): a.example pass"));
-    filter.editor.done.clear();
+    filter.editor.text.clear();
     CHECK(filter.run("Received-SPF: Fail (mailfrom) identity=mailfrom; envelope-from=ann@a.example\nFrom: "
                      "ann@a.example\n") == "accept\ninsert 0 Authentication-Results: mx.example; dmarc=fail "
                                            "(p=reject dis=none) header.from=a.example\n");
@@ -297,7 +248,7 @@ TEST_CASE("the history is written before the message goes on, or the message wai
 
 TEST_CASE("a message that cannot be changed waits") {
     Filter filter;
-    filter.editor.fails = true;
+    filter.editor.refuses = true;
     CHECK(filter.run(signed_by_author) == "tempfail 451 4.7.1 DMARC cannot be checked now\n");
     CHECK(filter.log.expect("cannot change the message, so it waits"));
 }
@@ -309,9 +260,9 @@ TEST_CASE("a second message of a connection knows nothing of the first") {
     CHECK(session.mail_from("<ann@a.example>", {}, filter.macros).action == milter::Verdict::Action::next);
     session.header("Authentication-Results", " mx.example; dkim=pass header.d=a.example", filter.macros);
     session.header("From", " ann@a.example", filter.macros);
-    CHECK(shown(session.end_of_message(filter.editor, filter.macros)) == "accept");
+    CHECK(test::told(session.end_of_message(filter.editor, filter.macros)) == "accept");
     CHECK(session.mail_from("<ann@a.example>", {}, filter.macros).action == milter::Verdict::Action::next);
     session.header("From", " ann@a.example", filter.macros);
-    CHECK(shown(session.end_of_message(filter.editor, filter.macros)) ==
+    CHECK(test::told(session.end_of_message(filter.editor, filter.macros)) ==
           "reject 550 5.7.1 rejected by DMARC policy for a.example");
 }
