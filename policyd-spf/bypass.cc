@@ -18,14 +18,48 @@ bool is_in_or_below(std::string_view name, std::string_view domain) {
 
 } // namespace
 
-std::optional<std::string_view> Bypass::reason(spf::IpAddress const& client, std::string_view helo,
-                                               Deadline deadline) const {
-    if (settings_.skip_addresses.contains(client)) return "SPF check N/A for local connections - ";
-    if (settings_.whitelist.contains(client)) return "SPF skipped for whitelisted relay - ";
-    if (is_of_whitelisted_domain(client, deadline)) return "SPF skipped for whitelisted relay domain - ";
-    if (has_whitelisted_helo(client, helo, deadline)) return "SPF skipped for whitelisted HELO domain - ";
-    if (has_whitelisted_name(client, deadline)) return "SPF skipped for PTR whitelisted relay domain - ";
-    return std::nullopt;
+Bypass::Words Bypass::words_of(List list) {
+    switch (list) {
+    case List::skip_addresses:
+        return {"SPF check N/A for local connections - ", "Skip SPF checks on localhost",
+                "skip_addresses enabled.", "skip_addresses check used peruser data"};
+    case List::whitelist:
+        return {"SPF skipped for whitelisted relay - ", "Skip SPF checks for whitelisted IP addresses",
+                "Whitelist enabled.", "Whitelist check used peruser data"};
+    case List::domain_whitelist:
+        return {"SPF skipped for whitelisted relay domain - ", "Skip SPF checks for whitelisted domains",
+                "Domain Whitelist enabled.", "Domain_Whitelist check used peruser data"};
+    case List::helo_whitelist:
+        return {"SPF skipped for whitelisted HELO domain - ",
+                "Skip SPF checks for whitelisted HELO/EHLO names", "HELO Domain Whitelist enabled.",
+                "HELO_Whitelist check used peruser data"};
+    case List::domain_whitelist_ptr:
+        return {"SPF skipped for PTR whitelisted relay domain - ",
+                "Skip SPF checks for whitelisted hosts (by PTR)", "PTR Domain Whitelist enabled.", ""};
+    }
+    return {};
+}
+
+bool Bypass::is_set(List list) const {
+    switch (list) {
+    case List::skip_addresses: return !settings_.skip_addresses.empty();
+    case List::whitelist: return !settings_.whitelist.empty();
+    case List::domain_whitelist: return !settings_.domain_whitelist.empty();
+    case List::helo_whitelist: return !settings_.helo_whitelist.empty();
+    case List::domain_whitelist_ptr: return !settings_.domain_whitelist_ptr.empty();
+    }
+    return false;
+}
+
+bool Bypass::holds(List list, spf::IpAddress const& client, std::string_view helo, Deadline deadline) const {
+    switch (list) {
+    case List::skip_addresses: return settings_.skip_addresses.contains(client);
+    case List::whitelist: return settings_.whitelist.contains(client);
+    case List::domain_whitelist: return is_of_whitelisted_domain(client, deadline);
+    case List::helo_whitelist: return has_whitelisted_helo(client, helo, deadline);
+    case List::domain_whitelist_ptr: return has_whitelisted_name(client, deadline);
+    }
+    return false;
 }
 
 Deadline Bypass::whitelist_deadline(Deadline deadline) const {
@@ -43,7 +77,13 @@ bool Bypass::is_of_whitelisted_domain(spf::IpAddress const& client, Deadline dea
 bool Bypass::has_whitelisted_helo(spf::IpAddress const& client, std::string_view helo,
                                   Deadline deadline) const {
     return std::ranges::any_of(settings_.helo_whitelist, [&](std::string const& name) {
-        return equals_ignoring_case(name, helo) && has_address(name, client, whitelist_deadline(deadline));
+        if (!equals_ignoring_case(name, helo)) return false;
+        if (settings_.debug_level >= 5) {
+            log_.info("HELO Domain Whitelist domain match: {}.", printable(name));
+            log_.info("HELO Domain Whitelist domain: {} is {}: {}.", printable(name),
+                      client.is_v4() ? "IPv4" : "IPv6", client.to_string());
+        }
+        return has_address(name, client, whitelist_deadline(deadline));
     });
 }
 

@@ -2,25 +2,36 @@
 #pragma once
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/dns/resolver.h"
 #include "common/spf/check.h"
 #include "policyd-spf/settings.h"
 
-#include <optional>
-#include <string>
+#include <array>
 #include <string_view>
 
 namespace postern::policyd_spf {
 
 class Bypass {
   public:
-    Bypass(Settings const& settings, dns::Resolver& resolver, spf::Checker const& checker)
-        : settings_(settings), resolver_(resolver), checker_(checker) {}
+    enum class List { skip_addresses, whitelist, domain_whitelist, helo_whitelist, domain_whitelist_ptr };
+    static constexpr std::array<List, 5> order = {List::skip_addresses, List::whitelist,
+                                                  List::domain_whitelist, List::helo_whitelist,
+                                                  List::domain_whitelist_ptr};
+    struct Words {
+        std::string_view comment;       // in the header field: "SPF skipped for whitelisted relay - "
+        std::string_view result;        // in the memory of messages
+        std::string_view enabled;       // debugLevel 4: "Whitelist enabled."
+        std::string_view used_per_user; // debugLevel 4: "Whitelist check used peruser data"; may be empty
+    };
+    static Words words_of(List list);
 
-    // The reason as it stands in the header field ("SPF skipped for whitelisted relay - "), or absent: check.
+    Bypass(Settings const& settings, dns::Resolver& resolver, spf::Checker const& checker, Log& log)
+        : settings_(settings), resolver_(resolver), checker_(checker), log_(log) {}
+
+    bool is_set(List list) const;
     // What the DNS cannot say skips nobody. No question is asked after the deadline.
-    std::optional<std::string_view> reason(spf::IpAddress const& client, std::string_view helo,
-                                           Deadline deadline) const;
+    bool holds(List list, spf::IpAddress const& client, std::string_view helo, Deadline deadline) const;
 
   private:
     Deadline whitelist_deadline(Deadline deadline) const;
@@ -32,6 +43,7 @@ class Bypass {
     Settings const& settings_;
     dns::Resolver& resolver_;
     spf::Checker const& checker_;
+    Log& log_;
 };
 
 } // namespace postern::policyd_spf

@@ -1,6 +1,8 @@
 // The line of debugLevel 3 that shows the settings.
 #include "policyd-spf/config_line.h"
 
+#include "policyd-spf/python_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,8 +36,6 @@ constexpr std::array<std::string_view, 8> numbers = {
     "debugLevel", "TestOnly",        "defaultSeedOnly",  "Lookup_Time", "Whitelist_Lookup_Time",
     "Void_Limit", "Max_Connections", "DNS_Cache_Entries"};
 
-std::string_view python_flag(bool flag) { return flag ? "True" : "False"; }
-
 std::string value_text(std::string_view name, std::string_view value, bool given, Settings const& settings) {
     if (name == "Mock") return std::string(python_flag(settings.mock));
     if (name == "QueueID") return std::string(python_flag(settings.queue_id));
@@ -45,16 +45,6 @@ std::string value_text(std::string_view name, std::string_view value, bool given
 }
 
 } // namespace
-
-std::string quoted(std::string_view text) {
-    char const mark = text.contains('\'') && !text.contains('"') ? '"' : '\'';
-    std::string out(1, mark);
-    for (char const c : text) {
-        if (c == '\\' || c == mark) out += '\\';
-        out += c;
-    }
-    return out + mark;
-}
 
 std::string config_line(Settings const& settings) {
     auto const& given = settings.given;

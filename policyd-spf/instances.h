@@ -6,7 +6,6 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace postern::policyd_spf {
 
@@ -16,12 +15,17 @@ class Instances {
   public:
     static constexpr std::size_t limit = 64; // the oldest goes
 
-    Answer const* find(std::string_view instance) const;
-    void remember(std::string_view instance, Answer answer);
+    struct Entry {
+        std::string instance;
+        Answer answer;
+        std::string shown; // how debugLevel 4 shows it; empty below that
+    };
+    Entry const* find(std::string_view instance) const;
+    void remember(std::string_view instance, Answer answer, std::string shown = {});
     std::size_t size() const { return entries_.size(); }
 
   private:
-    std::deque<std::pair<std::string, Answer>> entries_; // the newest last
+    std::deque<Entry> entries_; // the newest last
 };
 
 } // namespace postern::policyd_spf

@@ -42,6 +42,8 @@ int run(daemon::CommandLine const& line) {
         daemon::report_problems(text.name, read.problems);
         return config::has_errors(read.problems) ? daemon::exit_configuration : daemon::exit_ok;
     }
+    bool const asks = line.has("explain") || line.has("check-record");
+    if (asks && (operands.size() > first || !read.usable)) daemon::report_problems(text.name, read.problems);
     Metrics metrics;
     NullLog silent;
     policyd_spf::Surroundings asking(read.settings, silent, metrics);

@@ -4,9 +4,12 @@
 #include "common/base/text.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 
 namespace postern::policyd_spf {
 
@@ -46,11 +49,13 @@ void apply_pair(PerUser& out, std::string_view pair, config::Place const& place)
     auto name = trim(raw_name);
     if (name == "Authserv-Id") name = "Authserv_Id";
     if (!value || std::ranges::find(allowed, name) == allowed.end()) {
-        out.problems.push_back({config::Problem::Severity::error, place,
+        out.problems.push_back({config::Problem::Severity::error,
+                                {}, // stock's line, as it is
                                 fmt::format("ERROR: Unknown name \"{}\" in file \"{}\" in per user settings",
                                             printable(name, 64), place.file)});
         return;
     }
+    out.found.push_back({std::string(name), std::string(trim(*value))});
     auto problems = apply_settings(*out.settings, {{std::string(name), std::string(trim(*value)), place}});
     out.problems.insert(out.problems.end(), problems.begin(), problems.end());
 }
@@ -76,8 +81,15 @@ PerUser parse_per_user(std::string_view text, std::string const& file, Settings 
 }
 
 PerUser read_per_user(Settings const& common, std::string_view recipient) {
+    struct stat status{};
+    if (::stat(common.per_user_file.c_str(), &status) != 0)
+        return {std::nullopt,
+                {},
+                {{config::Problem::Severity::error,
+                  {},
+                  fmt::format("ERROR stating \"{}\": {}", common.per_user_file, std::strerror(errno))}}};
     auto const text = config::read_file(common.per_user_file);
-    if (!text) return {std::nullopt, {{config::Problem::Severity::error, {}, text.error().text}}};
+    if (!text) return {std::nullopt, {}, {{config::Problem::Severity::error, {}, text.error().text}}};
     return parse_per_user(*text, common.per_user_file, common, recipient);
 }
 

@@ -12,6 +12,7 @@ namespace postern::policyd_spf {
 
 struct PerUser {
     std::optional<Settings> settings; // of the first line for the recipient; absent: the common ones
+    std::vector<GivenValue> found;    // what the line says and may say, in its order
     std::vector<config::Problem> problems;
 };
 

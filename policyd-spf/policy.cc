@@ -2,9 +2,12 @@
 #include "policyd-spf/policy.h"
 
 #include "common/base/text.h"
+#include "common/spf/record.h"
 #include "policyd-spf/bypass.h"
 #include "policyd-spf/config_line.h"
 #include "policyd-spf/per_user.h"
+#include "policyd-spf/python_text.h"
+#include "policyd-spf/rules.h"
 
 #include <fmt/format.h>
 
@@ -13,34 +16,6 @@
 namespace postern::policyd_spf {
 
 namespace {
-
-std::string domain_of_sender(std::string_view sender) {
-    auto const at = halve_at_last(sender, '@');
-    return at.after ? std::string(*at.after) : std::string();
-}
-
-bool is_in_or_below(std::string_view name, std::vector<std::string> const& domains) {
-    return std::ranges::any_of(domains, [&](std::string const& domain) {
-        return equals_ignoring_case(name, domain) || ends_with_ignoring_case(name, "." + domain);
-    });
-}
-
-bool rejects(RejectPolicy policy, spf::Verdict verdict) {
-    switch (policy) {
-    case RejectPolicy::spf_not_pass:
-        if (verdict == spf::Verdict::neutral) return true;
-        [[fallthrough]];
-    case RejectPolicy::softfail:
-        if (verdict == spf::Verdict::softfail) return true;
-        [[fallthrough]];
-    case RejectPolicy::fail:
-    case RejectPolicy::null_sender: return verdict == spf::Verdict::fail;
-    case RejectPolicy::never:
-    case RejectPolicy::no_check:
-    case RejectPolicy::unknown: return false;
-    }
-    return false;
-}
 
 bool is_private(spf::IpAddress const& address) {
     static auto const networks = Networks::parse("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,"
@@ -66,49 +41,53 @@ bool is_error(spf::Verdict verdict) {
 
 } // namespace
 
-Fate fate_of(spf::Verdict verdict, Scope scope, Subject const& subject, Settings const& settings) {
-    bool const helo = scope == Scope::helo;
-    auto policy = helo ? settings.helo_reject : settings.mail_from_reject;
-    Fate fate;
-    fate.by_domain = is_in_or_below(helo ? subject.helo : domain_of_sender(subject.sender),
-                                    settings.reject_not_pass_domains);
-    if (fate.by_domain) policy = RejectPolicy::spf_not_pass;
-    if (settings.helo_reject == RejectPolicy::null_sender && helo && !subject.sender.empty())
-        fate.kind = Answer::Kind::dunno;
-    else if (policy == RejectPolicy::never)
-        fate.kind = Answer::Kind::prepend;
-    else if (verdict == spf::Verdict::temperror && settings.temperror_defer)
-        fate.kind = Answer::Kind::defer;
-    else if ((verdict == spf::Verdict::permerror && settings.permerror_reject) || rejects(policy, verdict))
-        fate.kind = Answer::Kind::reject;
-    return fate;
-}
-
 struct Policy::Case {
     Settings const& settings;
     Request const& request;
+    bool per_user;
     spf::IpAddress client;
     Subject subject;
     Deadline deadline;
     Answer const* earlier = nullptr; // what was answered for this message before
+    std::optional<Bypass::List> skipped_by;
     std::optional<Finding> helo;
+    std::optional<Finding> decisive; // the finding that the answer is about
     std::string helo_field;
 
+    bool logs(int level) const { return settings.debug_level >= level; }
     bool has_field_already() const { return earlier != nullptr && earlier->kind == Answer::Kind::prepend; }
     Answer with_field(std::string field) const {
         if (has_field_already()) return {Answer::Kind::dunno, "Header already pre-pended"};
         return {Answer::Kind::prepend, std::move(field)};
     }
+    std::string shown(Answer const& answer) const;
 };
 
+// The answer as stock keeps it for the message's other recipients.
+std::string Policy::Case::shown(Answer const& answer) const {
+    std::string const kind(kind_word(answer.kind));
+    auto const last = answer.kind == Answer::Kind::result_only ? "restriction" : kind;
+    if (skipped_by)
+        return python_list(
+            {"N/A", std::string(Bypass::words_of(*skipped_by).result), "N/A", kind, answer.text, last});
+    auto const finding = decisive.value_or(Finding{});
+    return python_list({verdict_word(finding.verdict), finding.explanation,
+                        std::string(scope_word(finding.scope)), kind, answer.text, last});
+}
+
 std::string Policy::reply_to(Request const& request) {
-    if (settings_->debug_level >= 4) shared_.log.info("Found the end of entry");
+    auto const level = settings_->debug_level;
+    if (level >= 4) shared_.log.info("Found the end of entry");
+    if (settings_->default_seed_only) // at every level, as stock does
+        shared_.log.error("WARNING: Deprecated Config Option defaultSeedOnly in use in: {}",
+                          printable(settings_->file));
     if (settings_->mock) return encode_action("dunno mock header field that should be ignored");
     auto const per_user = per_user_settings(request);
     auto const& settings = per_user.settings ? *per_user.settings : *settings_;
-    if (settings_->debug_level >= 3) shared_.log.info("Config: {}", printable(config_line(settings), 4000));
+    if (level >= 3) shared_.log.info("Config: {}", printable(config_line(settings), 4000));
     auto answer = this->answer(request, settings, per_user.settings.has_value());
-    if (settings.test_only && answer.kind != Answer::Kind::prepend) answer = {};
+    if (settings.test_only && answer.kind != Answer::Kind::prepend)
+        answer = {Answer::Kind::dunno, {}, answer.is_error};
     shared_.metrics
         .counter("postern_policy_answers_total", "Answers to Postfix",
                  fmt::format("action=\"{}\"", kind_word(answer.kind)))
@@ -119,31 +98,41 @@ std::string Policy::reply_to(Request const& request) {
 
 PerUser Policy::per_user_settings(Request const& request) {
     if (settings_->per_user_file.empty()) return {};
-    auto const recipient = to_lower(request.recipient.value_or(""));
+    std::string const recipient =
+        request.recipient && !request.recipient->empty() ? to_lower(*request.recipient) : "none";
     auto const level = settings_->debug_level;
     auto const file = printable(settings_->per_user_file);
     if (level >= 3) shared_.log.info("Starting to process per-user settings");
     if (level >= 3) shared_.log.info("User data: text,{}", file);
-    if (level >= 4) shared_.log.info("Reading per user data (type text) from:  \"{}\"", file);
+    if (level >= 4) {
+        shared_.log.info("Reading per user data (type text) from:  \"{}\"", file);
+        shared_.log.info("readUserConfigFile: Loading \"{}\"", file);
+    }
     auto per_user = read_per_user(*settings_, recipient);
+    if (level >= 5)
+        for (auto const& [name, value] : per_user.found)
+            shared_.log.info("readUserConfigFile: Found entry \"{}={}\" in per user settings", name,
+                             printable(value));
+    for (auto const& problem : per_user.problems)
+        if (level >= 0 && problem.severity == config::Problem::Severity::error)
+            shared_.log.error("{}", problem.to_string());
     if (level >= 4)
         shared_.log.info("Per-user settings for \"{}\": \"{}\"", printable(recipient),
                          printable(config_line(per_user.settings ? *per_user.settings : *settings_), 4000));
-    if (settings_->debug_level >= 0)
-        for (auto const& problem : per_user.problems) shared_.log.error("{}", problem.to_string());
-    if (settings_->debug_level >= 2 && per_user.settings)
+    if (level >= 2 && per_user.settings)
         shared_.log.info("Per user configuration data in use for: {}", printable(recipient));
     return per_user;
 }
 
+// The level is the program's: a recipient's own counts for the checks alone, as in stock.
 void Policy::log_answer(Request const& request, Answer const& answer, Settings const& settings) {
     bool const nothing = answer.kind == Answer::Kind::dunno && answer.text.empty();
-    if (settings.debug_level >= 3)
+    if (settings_->debug_level >= 3)
         shared_.log.info("Action: {}: Text: {} Reject action: {}", nothing ? "None" : kind_word(answer.kind),
-                         nothing ? "None" : printable(answer.text, 800),
+                         nothing ? "None" : printable(answer.text, 1500),
                          refusal_code({Answer::Kind::reject, {}, answer.is_error}, settings));
     auto const line = log_line_of(answer, settings);
-    if (line.empty() || settings.debug_level < 1) return;
+    if (line.empty() || settings_->debug_level < 1) return;
     bool const named = settings.queue_id && request.queue_id;
     shared_.log.info("{}{}", named ? printable(*request.queue_id) + ": " : "", printable(line, 1500));
 }
@@ -155,7 +144,11 @@ Answer Policy::answer(Request const& request, Settings const& settings, bool per
         return {};
     }
     auto const instance = request.instance.value_or("");
-    auto const* const earlier = instances_.find(instance);
+    auto const* const entry = instances_.find(instance);
+    auto const* const earlier = entry != nullptr ? &entry->answer : nullptr;
+    if (settings.debug_level >= 4)
+        shared_.log.info("Cached data for this instance: {}",
+                         entry != nullptr ? printable(entry->shown, 4000) : "[]");
     if (earlier != nullptr && !per_user)
         return earlier->kind == Answer::Kind::prepend
                    ? Answer{Answer::Kind::dunno, "Header already pre-pended"}
@@ -172,9 +165,11 @@ Answer Policy::answer(Request const& request, Settings const& settings, bool per
     };
     Subject const subject{*address, shown(request.helo_name), shown(request.sender),
                           receiver_of(request, settings)};
-    Case at{settings, request, *client, subject, Deadline::after(total_time), earlier, {}, {}};
+    Case at{settings, request,      per_user,     *client,      subject, Deadline::after(total_time),
+            earlier,  std::nullopt, std::nullopt, std::nullopt, {}};
     auto out = check(at);
-    if (!per_user && out.kind != Answer::Kind::dunno) instances_.remember(instance, out);
+    if (!per_user && out.kind != Answer::Kind::dunno)
+        instances_.remember(instance, out, at.logs(4) ? at.shown(out) : "");
     return out;
 }
 
@@ -188,30 +183,34 @@ std::string Policy::receiver_of(Request const& request, Settings const& settings
     return std::string(domain ? halve(*domain, '@').before : recipient);
 }
 
-// Those that are set, in the order they are asked; stock stops writing at the first that matches.
-void Policy::log_bypasses(Settings const& settings) {
-    if (!settings.skip_addresses.empty()) shared_.log.info("skip_addresses enabled.");
-    if (!settings.whitelist.empty()) shared_.log.info("Whitelist enabled.");
-    if (!settings.domain_whitelist.empty()) shared_.log.info("Domain Whitelist enabled.");
-    if (!settings.helo_whitelist.empty()) shared_.log.info("HELO Domain Whitelist enabled.");
-    if (!settings.domain_whitelist_ptr.empty()) shared_.log.info("PTR Domain Whitelist enabled.");
+// Whether a list says that the client is not checked; in Case::skipped_by, which one.
+std::optional<Answer> Policy::skip_answer(Case& at) {
+    Bypass const bypass(at.settings, shared_.resolver, shared_.checker, shared_.log);
+    for (auto const list : Bypass::order) {
+        auto const words = Bypass::words_of(list);
+        if (at.logs(4) && bypass.is_set(list)) shared_.log.info("{}", words.enabled);
+        bool const skipped = bypass.holds(list, at.client, at.request.helo_name.value_or(""), at.deadline);
+        std::string field;
+        if (skipped) {
+            auto subject = at.subject;
+            subject.client = at.request.client_address.value_or("<UNKNOWN>");
+            field = skip_field(words.comment, subject, at.settings);
+            at.skipped_by = list;
+            if (at.logs(3)) shared_.log.info("{}", printable(field, 1500));
+        }
+        if (at.logs(4) && at.per_user && !words.used_per_user.empty())
+            shared_.log.info("{}", words.used_per_user);
+        if (skipped) return at.with_field(std::move(field));
+    }
+    return std::nullopt;
 }
 
 Answer Policy::check(Case& at) {
-    if (at.settings.debug_level >= 4) log_bypasses(at.settings);
-    auto const reason = Bypass(at.settings, shared_.resolver, shared_.checker)
-                            .reason(at.client, at.request.helo_name.value_or(""), at.deadline);
-    if (reason) {
-        auto subject = at.subject;
-        subject.client = at.request.client_address.value_or("<UNKNOWN>");
-        auto field = skip_field(*reason, subject, at.settings);
-        if (at.settings.debug_level >= 3) shared_.log.info("{}", printable(field, 1500));
-        return at.with_field(std::move(field));
-    }
+    if (auto skipped = skip_answer(at)) return std::move(*skipped);
     at.subject.sender = to_lower(at.request.sender.value_or(""));
     at.subject.helo = to_lower(at.request.helo_name.value_or(""));
     if (at.subject.sender.empty() && at.subject.helo.empty()) {
-        if (at.settings.debug_level >= 2) shared_.log.info("spfcheck: No sender or helo, exiting");
+        if (at.logs(2)) shared_.log.info("spfcheck: No sender or helo, exiting");
         return {};
     }
     if (at.subject.helo.empty()) {
@@ -242,61 +241,71 @@ Finding Policy::find(Case& at, Scope scope) {
             "postern_spf_results_total", "SPF results",
             fmt::format("scope=\"{}\",result=\"{}\"", scope_word(scope), spf::to_string(outcome.verdict)))
         .add();
-    if (outcome.void_names.size() > at.settings.void_limit && at.settings.debug_level >= 1)
+    if (outcome.void_names.size() > at.settings.void_limit && at.logs(1))
         shared_.log.info("spfcheck: void_limit={} domain={} void_lookups={}", at.settings.void_limit,
                          printable(mailbox.domain), printable(join(outcome.void_names, ","), 400));
     return {scope, outcome.verdict, outcome.explanation};
 }
 
-void Policy::log_finding(Case const& at, Finding const& finding) {
-    if (at.settings.debug_level < 2) return;
-    shared_.log.info("spfcheck: pyspf result: \"[{}, {}, {}]\"", quoted(verdict_word(finding.verdict)),
-                     quoted(finding.explanation), quoted(scope_word(finding.scope)));
+void Policy::log_finding(Case const& at, Rules const& rules, Finding const& finding) {
+    if (at.logs(5))
+        for (auto const& line : rules_lines(rules, at.settings))
+            shared_.log.info("{}", printable(line, 1500));
+    if (at.logs(2))
+        shared_.log.info("spfcheck: pyspf result: \"[{}, {}, {}]\"", quoted(verdict_word(finding.verdict)),
+                         quoted(finding.explanation), quoted(scope_word(finding.scope)));
+}
+
+void Policy::log_details(Case const& at, Finding const& finding) {
+    if (at.logs(2))
+        shared_.log.info("{}; {}", verdict_word(finding.verdict),
+                         printable(details(finding.scope, at.subject), 1500));
 }
 
 std::optional<Answer> Policy::helo_answer(Case& at) {
     auto finding = find(at, Scope::helo);
-    log_finding(at, finding);
-    auto const fate = fate_of(finding.verdict, Scope::helo, at.subject, at.settings);
-    if (fate.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
+    auto const rules = rules_of(Scope::helo, at.subject, at.settings);
+    log_finding(at, rules, finding);
+    if (rules.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
     if (finding.verdict == spf::Verdict::none) finding.explanation = "no SPF record";
-    if (at.settings.debug_level >= 2)
-        shared_.log.info("{}; {}", verdict_word(finding.verdict),
-                         printable(details(Scope::helo, at.subject), 1500));
+    log_details(at, finding);
     at.helo_field = header_field(finding, at.subject, at.settings);
-    at.helo = finding;
-    if (fate.kind == Answer::Kind::reject || fate.kind == Answer::Kind::defer) {
-        auto refused = refusal(at, finding, fate.kind);
+    at.helo = at.decisive = finding;
+    auto const fate = rules.fate_of(finding.verdict);
+    if (fate == Answer::Kind::reject || fate == Answer::Kind::defer) {
+        auto refused = refusal(at, finding, fate);
         if (refused.kind != Answer::Kind::prepend) return refused;
-        if (at.subject.sender.empty()) return at.with_field(at.helo_field); // No_Mail spared it
-        return std::nullopt;
     }
     if (!at.subject.sender.empty()) return std::nullopt;
     if (!at.settings.helo_pass_restriction.empty() && finding.verdict == spf::Verdict::pass)
         return Answer{Answer::Kind::result_only, at.settings.helo_pass_restriction};
-    return at.with_field(at.helo_field);
+    auto answer = at.with_field(at.helo_field);
+    answer.is_error = is_error(finding.verdict); // stock's line of debugLevel 3 says so, here only
+    return answer;
 }
 
 Answer Policy::mail_from_answer(Case& at) {
     auto finding = find(at, Scope::mail_from);
-    log_finding(at, finding);
-    auto const fate = fate_of(finding.verdict, Scope::mail_from, at.subject, at.settings);
-    if (fate.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
+    auto const rules = rules_of(Scope::mail_from, at.subject, at.settings);
+    log_finding(at, rules, finding);
+    if (rules.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
     if (finding.verdict == spf::Verdict::none) finding.explanation = "no SPF record";
+    auto const fate = rules.fate_of(finding.verdict);
+    bool const refuses = fate == Answer::Kind::reject || fate == Answer::Kind::defer;
     auto field = at.helo_field;
     if (finding.verdict != spf::Verdict::none || !at.helo || at.helo->verdict == spf::Verdict::none) {
-        if (at.settings.debug_level >= 2)
-            shared_.log.info("{}; {}", verdict_word(finding.verdict),
-                             printable(details(Scope::mail_from, at.subject), 1500));
+        log_details(at, finding);
         field = header_field(finding, at.subject, at.settings);
+        if (at.logs(4) && !refuses && !at.per_user) shared_.log.info("not peruser");
+        at.decisive = finding;
     }
     hint_at_private_client(at, finding);
     if (!at.settings.mail_from_pass_restriction.empty() && finding.verdict == spf::Verdict::pass)
         return {Answer::Kind::result_only, at.settings.mail_from_pass_restriction};
     if (!at.settings.helo_pass_restriction.empty() && at.helo && at.helo->verdict == spf::Verdict::pass)
         return {Answer::Kind::result_only, at.settings.helo_pass_restriction};
-    if (fate.kind == Answer::Kind::reject || fate.kind == Answer::Kind::defer) {
-        auto refused = refusal(at, finding, fate.kind);
+    if (refuses) {
+        auto refused = refusal(at, finding, fate);
         if (refused.kind != Answer::Kind::prepend) return refused;
     }
     return at.with_field(std::move(field));
@@ -312,14 +321,20 @@ Answer Policy::refusal(Case& at, Finding const& finding, Answer::Kind kind) {
 bool Policy::is_no_mail_domain(Case& at, Scope scope) {
     auto const domain = scope == Scope::helo ? at.subject.helo : domain_of_sender(at.subject.sender);
     auto const answer = shared_.resolver.lookup(domain, dns::RecordType::txt, at.deadline);
-    return answer && std::ranges::any_of(answer->records, [](dns::DnsRecord const& record) {
-               return record.data == "v=spf1 -all";
-           });
+    if (!answer) return false;
+    auto const record = std::ranges::find_if(
+        answer->records, [](dns::DnsRecord const& each) { return spf::is_spf_record(each.data); });
+    if (record == answer->records.end()) return false;
+    if (at.logs(5))
+        shared_.log.info("Pyspf Cached SPF record before {} No_Mail check: {}",
+                         scope == Scope::helo ? "HELO" : "mfrom",
+                         quoted_octets(record->data).substr(0, 1500));
+    return record->data == "v=spf1 -all";
 }
 
 void Policy::hint_at_private_client(Case const& at, Finding const& finding) {
     bool const failed = finding.verdict == spf::Verdict::fail || finding.verdict == spf::Verdict::softfail;
-    if (!failed || hinted_ || at.settings.debug_level < 1 || !is_private(at.client)) return;
+    if (!failed || hinted_ || !at.logs(1) || !is_private(at.client)) return;
     hinted_ = true;
     shared_.log.warning(
         "spfcheck: client={} is a private address and fails SPF: does a proxy or container bridge hide "

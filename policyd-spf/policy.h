@@ -9,6 +9,7 @@
 #include "policyd-spf/instances.h"
 #include "policyd-spf/per_user.h"
 #include "policyd-spf/protocol.h"
+#include "policyd-spf/rules.h"
 #include "policyd-spf/settings.h"
 
 #include <chrono>
@@ -25,14 +26,6 @@ struct Shared {
     Log& log;
     Metrics& metrics;
 };
-
-// A result's fate by the settings, and whether Reject_Not_Pass_Domains chose it.
-struct Fate {
-    Answer::Kind kind =
-        Answer::Kind::prepend; // prepend, reject, defer; dunno: HELO_reject = Null and a sender
-    bool by_domain = false;
-};
-Fate fate_of(spf::Verdict verdict, Scope scope, Subject const& subject, Settings const& settings);
 
 // One connection's view of the policy.
 class Policy {
@@ -55,14 +48,15 @@ class Policy {
     Answer answer(Request const& request, Settings const& settings, bool per_user);
     std::string receiver_of(Request const& request, Settings const& settings) const;
     Answer check(Case& at);
+    std::optional<Answer> skip_answer(Case& at);
     std::optional<Answer> helo_answer(Case& at);
     Answer mail_from_answer(Case& at);
     Answer refusal(Case& at, Finding const& finding, Answer::Kind kind);
     Finding find(Case& at, Scope scope);
     bool is_no_mail_domain(Case& at, Scope scope);
     void hint_at_private_client(Case const& at, Finding const& finding);
-    void log_bypasses(Settings const& settings);
-    void log_finding(Case const& at, Finding const& finding);
+    void log_finding(Case const& at, Rules const& rules, Finding const& finding);
+    void log_details(Case const& at, Finding const& finding);
 
     std::shared_ptr<Settings const> settings_;
     Shared shared_;

@@ -72,6 +72,7 @@ Result<std::optional<Request>> Decoder::next() {
         buffer_.erase(0, end + 1);
         scanned_ = 0;
         if (line.empty()) {
+            if (watcher_) watcher_(line, true);
             used_ = 0;
             return std::exchange(request_, {});
         }

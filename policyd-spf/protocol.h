@@ -27,7 +27,8 @@ class Decoder {
     static constexpr std::size_t max_line = 16384;
     static constexpr std::size_t max_request = 262144; // octets of all lines of one request
 
-    // Told of every line as it was understood, without its end; matched is false for what is no "name=value".
+    // Told of every line as it was understood, without its end; matched is false for what is neither
+    // "name=value" nor empty.
     using LineWatcher = std::function<void(std::string_view line, bool matched)>;
     explicit Decoder(LineWatcher watcher = {}) : watcher_(std::move(watcher)) {}
 

@@ -121,8 +121,9 @@ int serve(std::optional<std::string> const& listen, std::string const& settings_
           Metrics& metrics) {
     auto const log = open_log(listen.has_value(), read.settings);
     // Under spawn(8) a process starts every few minutes: warnings would only be repeated.
-    if (read.settings.debug_level >= 0)
+    if (read.settings.debug_level >= 0 || !read.usable)
         log_problems(read.problems, listen ? LogLevel::warning : LogLevel::error, *log);
+    if (!read.usable) return listen ? daemon::exit_configuration : daemon::exit_failure;
     if (!listen) return serve_standard_streams(std::move(read.settings), *log, metrics);
     auto address = net::parse_listen_address(*listen);
     if (!address) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace postern::policyd_spf {
 
@@ -21,6 +22,20 @@ namespace {
 using Row = config::Setting<Settings>;
 
 constexpr std::string_view milter_only = "it belongs to the milter of the same package, pyspf-milter";
+
+// As Python's int() reads it, without its underscores. Stock ends at anything else.
+Result<int> whole_number(Settings& settings, std::string_view value) {
+    if (value.starts_with('+')) value.remove_prefix(1);
+    constexpr int most = 1'000'000'000;
+    auto const digits = value.starts_with('-') ? value.substr(1) : value;
+    bool const number = !digits.empty() && std::ranges::all_of(digits, is_digit);
+    if (!number) {
+        settings.has_bad_number = true;
+        return permanent(fmt::format("\"{}\" is no number", printable(value, 64)));
+    }
+    auto const parsed = parse_number<long long>(value);
+    return static_cast<int>(std::clamp<long long>(parsed.value_or(most), -most, most));
+}
 
 template <auto member>
 Result<> set_text(Settings& settings, std::string_view value) {
@@ -36,19 +51,28 @@ Result<> set_flag(Settings& settings, std::string_view value) {
     return {};
 }
 
-template <auto member>
-Result<> set_seconds(Settings& settings, std::string_view value) {
-    auto const seconds = config::parse_integer(value, 1, 1000);
-    if (!seconds) return std::unexpected(seconds.error());
-    settings.*member = std::chrono::seconds(*seconds);
+// Stock takes any number. What lies outside of what makes sense here counts as the nearest that does.
+template <auto member, int lowest, int highest>
+Result<> set_number(Settings& settings, std::string_view value) {
+    auto const number = whole_number(settings, value);
+    if (!number) return std::unexpected(number.error());
+    auto const taken = std::clamp(*number, lowest, highest);
+    using Member = std::remove_reference_t<decltype(settings.*member)>;
+    settings.*member = static_cast<Member>(taken);
+    if (taken != *number) settings.notes.push_back(fmt::format("{} counts as {}", *number, taken));
     return {};
 }
 
-template <auto member, int lowest, int highest>
-Result<> set_number(Settings& settings, std::string_view value) {
-    auto const number = config::parse_integer(value, lowest, highest);
-    if (!number) return std::unexpected(number.error());
-    settings.*member = static_cast<std::remove_reference_t<decltype(settings.*member)>>(*number);
+// 0: no limit but that of the whole request, which is shorter than the highest value.
+template <auto member>
+Result<> set_seconds(Settings& settings, std::string_view value) {
+    auto const seconds = whole_number(settings, value);
+    if (!seconds) return std::unexpected(seconds.error());
+    constexpr int highest = 1000;
+    auto const taken = *seconds == 0 ? highest : std::clamp(*seconds, 1, highest);
+    settings.*member = std::chrono::seconds(taken);
+    if (taken != *seconds && *seconds != 0)
+        settings.notes.push_back(fmt::format("{} counts as {}", *seconds, taken));
     return {};
 }
 
@@ -108,17 +132,17 @@ Result<> set_unless_no(Settings& settings, std::string_view value) {
 }
 
 Result<> set_test_only(Settings& settings, std::string_view value) {
-    auto const number = config::parse_integer(value, -1000, 1000);
+    auto const number = whole_number(settings, value);
     if (!number) return std::unexpected(number.error());
     settings.explicit_test_only = *number == 0;
     return {};
 }
 
 Result<> set_seed_only(Settings& settings, std::string_view value) {
-    auto const number = config::parse_integer(value, -1000, 1000);
+    auto const number = whole_number(settings, value);
     if (!number) return std::unexpected(number.error());
     settings.default_seed_only = *number == 0;
-    settings.notes.push_back("defaultSeedOnly is the old name of TestOnly; write TestOnly");
+    settings.notes.push_back("the old name of TestOnly; write TestOnly");
     return {};
 }
 
@@ -292,7 +316,10 @@ std::vector<config::Problem> apply_settings(Settings& settings,
     std::vector<config::Problem> problems;
     for (auto const& line : lines) {
         auto found = settings_table().apply(settings, {line});
-        bool const counts = found.empty() || std::ranges::find(lenient, line.name) != lenient.end();
+        bool const refused = !found.empty();
+        for (auto const& note : std::exchange(settings.notes, {}))
+            found.push_back({config::Problem::Severity::warning, line.place, line.name + ": " + note});
+        bool const counts = !refused || std::ranges::find(lenient, line.name) != lenient.end();
         problems.insert(problems.end(), found.begin(), found.end());
         if (!counts) continue;
         auto const earlier = std::ranges::find(settings.given, line.name, &GivenValue::name);
@@ -319,20 +346,25 @@ ReadSettings parse_settings(std::string_view text, std::string const& file) {
     ReadSettings out{default_settings(), std::move(read.problems)};
     for (auto& problem : apply_settings(out.settings, read.assignments)) out.problems.push_back(problem);
     settle(out.settings);
-    for (auto const& note : out.settings.notes)
-        out.problems.push_back({config::Problem::Severity::warning, {file, 0}, note});
+    out.settings.file = file;
+    out.usable = !out.settings.has_bad_number;
     return out;
 }
 
 ReadSettings read_settings(std::string const& path) {
-    struct stat status{};
-    auto const missing = [&](std::string text) {
-        return ReadSettings{default_settings(), {{config::Problem::Severity::error, {}, std::move(text)}}};
+    auto const defaults = [&](std::string text, bool usable) {
+        ReadSettings out{
+            default_settings(), {{config::Problem::Severity::error, {}, std::move(text)}}, usable};
+        out.settings.file = path;
+        return out;
     };
+    struct stat status{};
     if (::stat(path.c_str(), &status) != 0)
-        return missing(fmt::format("ERROR stating \"{}\": {}", path, std::strerror(errno)));
+        return defaults(fmt::format("ERROR stating \"{}\": {}", path, std::strerror(errno)), true);
+    if (!S_ISREG(status.st_mode))
+        return defaults(fmt::format("ERROR: is not a file: \"{}\", mode=0o{:o}", path, status.st_mode), true);
     auto const text = config::read_file(path);
-    if (!text) return missing(text.error().text);
+    if (!text) return defaults(text.error().text, false);
     return parse_settings(*text, path);
 }
 

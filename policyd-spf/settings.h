@@ -69,13 +69,18 @@ struct Settings {
 
     std::optional<bool> default_seed_only; // the old name of TestOnly, which comes before it
     std::optional<bool> explicit_test_only;
-    std::vector<GivenValue> given;  // each name once, where it stood first, with its last value
-    std::vector<std::string> notes; // what a reader should know and no mistake is
+    std::string file;              // where they were read; empty: nowhere
+    std::vector<GivenValue> given; // each name once, where it stood first, with its last value
+
+    // While a line is read.
+    std::vector<std::string> notes; // what is no mistake and should be known
+    bool has_bad_number = false;
 };
 
 config::Table<Settings> const& settings_table();
 
-// Applies the lines in order and notes those that count in Settings::given.
+// Applies the lines in order and notes those that count in Settings::given. Warnings: what a reader should
+// know and no mistake is.
 std::vector<config::Problem> apply_settings(Settings& settings, std::vector<config::Assignment> const& lines);
 
 // The built-in defaults, as the table has them.
@@ -84,9 +89,12 @@ Settings default_settings();
 struct ReadSettings {
     Settings settings;
     std::vector<config::Problem> problems;
+    // False: a number that is none, or a file that is there and cannot be read. Stock ends, and so do we:
+    // with settings that nobody chose, mail would be refused for good.
+    bool usable = true;
 };
-// A file that is not there gives the defaults and one problem whose text is stock's: ERROR stating "PATH":
-// ...
+// A path that is not there or no file gives the defaults and one problem whose text is stock's: ERROR stating
+// "PATH": ...
 ReadSettings read_settings(std::string const& path);
 ReadSettings parse_settings(std::string_view text, std::string const& file);
 

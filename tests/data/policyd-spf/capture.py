@@ -7,6 +7,7 @@ Needs Debian's python3-spf-engine, python3-spf, python3-authres and python3-dnsp
 
 import io
 import os
+import re
 import sys
 import syslog
 import tempfile
@@ -94,6 +95,60 @@ CASES += [(f"two recipients, {name}", [], [ask("none.example", f"u@{name}.exampl
 CASES += [("two messages", [], [ask("none.example", "u@pass.example"), ask("none.example", "u@pass.example", instance="2")]),
           ("two recipients of a skipped client", [], [ask("h", "u@x.example", client="127.0.0.1")] * 2)]
 
+PER_USER = ["Per_User = text,per_user.txt"]
+RECIPIENTS = [f"{name}@Postern.example" for name in ("ann", "bob", "cat", "dan", "eve")]
+DEBUG = [
+    ([], [ask("none.example", "u@pass.example")]),
+    ([], [ask("pass.example", "u@none.example")]),
+    ([], [ask("PASS.example", "")]), ([], [ask("broken.example", "")]), ([], [ask("down.example", "")]),
+    ([], [ask("soft.example", "u@broken.example")]), ([], [ask("fail.example", "u@pass.example")]),
+    ([], [ask("none.example", "u@why.example")]),
+    ([], [{}, {"client_address": CLIENT}, {"client_address": CLIENT, "helo_name": "[192.0.2.1]", "sender": "", "odd": "1=2"}]),
+    ([], [ask("none.example", "u@pass.example", recipient="a@one.example"),
+          ask("none.example", "u@pass.example", recipient="b@two.example"), ask("none.example", "u@soft.example", instance="2")]),
+    ([], [ask("none.example", "u@why.example")] * 2), ([], [ask("fail.example", "u@x.example")] * 2),
+    ([], [ask("pass.example", "u@none.example")] * 2),
+    ([], [ask("h", "u@x.example", client="127.0.0.1")] * 2),
+    (["TempError_Defer = True"], [ask("none.example", "u@down.example")]),
+    (["TempError_Defer = True"], [ask("down.example", "")]),
+    (["PermError_reject = True"], [ask("broken.example", "")]),
+    (["PermError_reject = True", "TempError_Defer = True"], [ask("none.example", "u@broken.example")]),
+    (["PermError_reject = True", "TestOnly = 0"], [ask("none.example", "u@broken.example")]),
+    (["TestOnly = 0"], [ask("none.example", "u@fail.example")]),
+    (["HELO_reject = False", "Mail_From_reject = False"], [ask("fail.example", "u@fail.example")]),
+    (["HELO_reject = Softfail", "Mail_From_reject = SPF_Not_Pass"], [ask("neutral.example", "u@neutral.example")]),
+    (["HELO_reject = SPF_Not_Pass", "Mail_From_reject = Softfail"], [ask("soft.example", "u@neutral.example")]),
+    (["HELO_reject = Null"], [ask("fail.example", "u@soft.example")]), (["HELO_reject = Null"], [ask("fail.example", "")]),
+    (["HELO_reject = No_Check"], [ask("fail.example", "u@pass.example")]), (["HELO_reject = No_Check"], [ask("pass.example", "")]),
+    (["Mail_From_reject = No_Check"], [ask("soft.example", "u@pass.example")]),
+    (["HELO_reject = Other", "Mail_From_reject = Other"], [ask("fail.example", "u@fail.example")]),
+    (["No_Mail = True"], [ask("none.example", "u@fail.example")]), (["No_Mail = True"], [ask("none.example", "u@sends.example")]),
+    (["No_Mail = True"], [ask("fail.example", "")]), (["No_Mail = True"], [ask("sends.example", "u@pass.example")]),
+    (["Reject_Not_Pass_Domains = soft.example"], [ask("none.example", "u@soft.example")]),
+    (["Reject_Not_Pass_Domains = soft.example"], [ask("soft.example", "u@pass.example")]),
+    (["Reject_Not_Pass_Domains = a.example,b.example"], [ask("none.example", "u@pass.example")]),
+    (["Mail_From_pass_restriction = passed"], [ask("none.example", "u@pass.example")] * 2),
+    (["Whitelist = 198.51.100.0/24,192.0.2.0/24", "HELO_Whitelist = helo.example"], [ask("none.example", "u@fail.example")]),
+    (["Whitelist = 198.51.100.0/24", "Domain_Whitelist = other.example,relay.example"], [ask("none.example", "u@fail.example")]),
+    (["skip_addresses = 198.51.100.0/24", "HELO_Whitelist = x.example,helo.example"], [ask("helo.example", "u@fail.example")]),
+    (["HELO_Whitelist = helo.example,none.example"], [ask("none.example", "u@soft.example")]),
+    (["Domain_Whitelist_PTR = trusted.example"], [ask("none.example", "u@fail.example")]),
+    (["Domain_Whitelist = other.example", "Domain_Whitelist_PTR = other.example"], [ask("none.example", "u@pass.example")]),
+    (["Header_Type = AR"], [ask("none.example", "u@pass.example")]), (["Header_Type = None"], [ask("none.example", "u@pass.example")]),
+    (["Prospective = 192.0.2.1"], [ask("none.example", "u@pass.example", client="203.0.113.9")]),
+    (["defaultSeedOnly = 1"], [ask("none.example", "u@pass.example")] * 2),
+    (["defaultSeedOnly = 1", "Mock = True"], [ask("none.example", "u@pass.example")]),
+    (PER_USER, [ask("none.example", "u@fail.example", recipient=who) for who in RECIPIENTS]),
+    (PER_USER, [ask("helo.example", "u@none.example", recipient=who, instance=str(n)) for n, who in enumerate(RECIPIENTS)]),
+    (PER_USER, [ask("none.example", "u@pass.example", recipient="")]),
+    (["Per_User = text,/nonexistent/per_user.txt"], [ask("none.example", "u@pass.example")]),
+]
+# Everything at level 5; of the other levels enough to know at which one each line begins.
+CASES += [(f"debugLevel {level}, {number}", [f"debugLevel = {level}", "Authserv_Id = mx.example", *conf], requests)
+          for level in (-1, 0, 1, 2, 3, 4, 5) for number, (conf, requests) in enumerate(DEBUG)
+          if level == 5 or number in (1, 6, 8, 9, 13, 29, 38, 40, 47, 48, 50)]
+MILTER = ("Socket", "PidFile", "UserID", "UMask", "InternalHosts", "IntHosts", "MacroList")
+
 
 def records():
     out = {"down.example": [("FAIL", None)]}
@@ -110,18 +165,25 @@ def run(conf, requests):
     support.defaultConfigData = dict(DEFAULTS)
     handle, path = tempfile.mkstemp(suffix=".conf")
     os.close(handle)
-    Path(path).write_text("\n".join(conf) + "\n")
+    lines = "\n".join(conf) + "\n"
+    Path(path).write_text(lines.replace("per_user.txt", str(HERE / "per_user.txt")) if "text,per_user" in lines else lines)
     events = []
-    syslog.syslog = lambda *words: events.append(("log", words[-1]))
+
+    def log(*words):
+        text = words[-1].replace(path, "test.conf").replace(f"{HERE}/per_user.txt", "per_user.txt")
+        text = re.sub(r"port \d+", "port 53", text)
+        if not text.startswith("Could not make HostDataset"):  # the milter's
+            events.append(("log", text))
+    syslog.syslog = log
     sys.argv = ["policyd-spf", path]
 
     class Out(io.StringIO):
         def write(self, text):
-            events.append(("answer", text.removeprefix("action=").removesuffix("\n\n")))
+            events.append(("answer", re.sub(r"port \d+", "port 53", text.removeprefix("action=").removesuffix("\n\n"))))
 
-    lines = "".join("".join(f"{k}={v}\n" for k, v in request.items()) + "\n" for request in requests)
+    octets = "".join("".join(f"{k}={v}\n" for k, v in request.items()) + "\n" for request in requests)
     streams = sys.stdin, sys.stdout
-    sys.stdin, sys.stdout = io.TextIOWrapper(io.BytesIO(lines.encode())), Out()
+    sys.stdin, sys.stdout = io.TextIOWrapper(io.BytesIO(octets.encode())), Out()
     try:
         policyd.main()
     finally:
@@ -133,7 +195,7 @@ def run(conf, requests):
 def main():
     global DEFAULTS
     import spf_engine.policydspfsupp as support
-    DEFAULTS = dict(support.defaultConfigData)
+    DEFAULTS = {name: value for name, value in support.defaultConfigData.items() if name not in MILTER}
     with SpfDns(records()) as server:
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers, resolver.port = ["127.0.0.1"], server.port

@@ -2,6 +2,7 @@
 #include "tests/unit/support/catch.h"
 
 #include "policyd-spf/config_line.h"
+#include "policyd-spf/python_text.h"
 #include "tests/unit/policyd-spf/bench.h"
 
 using namespace postern;
@@ -51,7 +52,7 @@ TEST_CASE("debugLevel 3 logs the settings and what was done, also when that is n
 
 TEST_CASE("debugLevel 4 names the lists that are set") {
     test::PolicyBench at("", "debugLevel = 4\nWhitelist = 192.0.2.1\nHELO_Whitelist = h.example");
-    at.action("127.0.0.1", "h", "u@x");
+    at.action("192.0.2.9", "h", "u@x");
     CHECK(at.log.contains("skip_addresses enabled."));
     CHECK(at.log.contains("Whitelist enabled."));
     CHECK(at.log.contains("HELO Domain Whitelist enabled."));

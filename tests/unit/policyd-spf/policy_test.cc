@@ -183,6 +183,15 @@ TEST_CASE("one header field a message: later recipients get dunno, refusals are 
               .ends_with(" \n\naction=dunno\n\n"));
 }
 
+TEST_CASE("an error that is refused is 5.7.24 for every recipient") {
+    PolicyBench at(zone, "PermError_reject = True");
+    auto const request = PolicyBench::request(client, "none.example", "u@broken.example");
+    auto const reply = at.all(request + request);
+    CHECK(reply.starts_with("action=550 5.7.24 Message rejected due to: SPF Permanent Error: "));
+    CHECK(reply == reply.substr(0, reply.size() / 2) + reply.substr(0, reply.size() / 2));
+    CHECK(with("PermError_reject = True\nSPF_Enhanced_Status_Codes = No", "broken.example", "") == "reject");
+}
+
 TEST_CASE("the memory of messages is bounded and belongs to the connection") {
     Instances instances;
     for (std::size_t i = 0; i < Instances::limit + 10; ++i)

@@ -45,7 +45,7 @@ TEST_CASE("lines that are no attribute are told and skipped") {
     decoder.feed("garbage\nsender=a@b\n=x\na b=c\n\n");
     REQUIRE(decoder.next().has_value());
     CHECK(seen == std::vector<std::pair<std::string, bool>>{
-                      {"garbage", false}, {"sender=a@b", true}, {"=x", false}, {"a b=c", false}});
+                      {"garbage", false}, {"sender=a@b", true}, {"=x", false}, {"a b=c", false}, {"", true}});
 }
 
 TEST_CASE("octets that are no UTF-8 become U+FFFD, one each, and good UTF-8 stays") {

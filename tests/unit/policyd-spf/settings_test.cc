@@ -5,6 +5,7 @@
 #include "policyd-spf/settings.h"
 
 #include <filesystem>
+#include <fstream>
 
 using namespace postern;
 using namespace postern::policyd_spf;
@@ -58,12 +59,12 @@ TEST_CASE("every mistake is told with its line, and the other lines count") {
     CHECK(problems ==
           std::vector<std::string>{
               "f:5: \"just words\" is not of the form \"name = value\"",
-              "f:1: debugLevel: \"two\" is not a number from -1 to 5",
+              "f:1: debugLevel: \"two\" is no number",
               "f:2: HELO_reject: \"fail\" is none of Fail, Softfail, SPF_Not_Pass, Null, False, No_Check; "
               "nothing is rejected",
               "f:3: Header_Type: \"SPF,AR\" is none of SPF, AR, None",
               "f:4: unknown setting \"Skip_addresses\"; did you mean \"skip_addresses\"?",
-              "f:7: Void_Limit: \"101\" is not a number from 0 to 100"});
+              "f:7: warning: Void_Limit: 101 counts as 100"});
     auto const settings = parse_settings("HELO_reject = fail\nMail_From_reject = Softfail#x\n", "f").settings;
     CHECK(settings.helo_reject == RejectPolicy::unknown);
     CHECK(settings.mail_from_reject == RejectPolicy::softfail);
@@ -108,8 +109,43 @@ TEST_CASE("host bits are taken with a warning") {
     auto const read = parse_settings("Whitelist = 192.0.2.7/24", "f");
     REQUIRE(read.problems.size() == 1);
     CHECK(read.problems[0].to_string() ==
-          "f: warning: entry 1, \"192.0.2.7/24\", has host bits set; taken as 192.0.2.0/24");
+          "f:1: warning: Whitelist: entry 1, \"192.0.2.7/24\", has host bits set; taken as 192.0.2.0/24");
     CHECK(contains(read.settings.whitelist, "192.0.2.200"));
+}
+
+TEST_CASE("a number that is none makes the file unusable, as in stock, and nothing else does") {
+    for (auto const* name : {"debugLevel", "TestOnly", "defaultSeedOnly", "Lookup_Time",
+                             "Whitelist_Lookup_Time", "Void_Limit", "Max_Connections", "DNS_Cache_Entries"}) {
+        INFO(name);
+        CHECK_FALSE(parse_settings(std::string(name) + " = O", "f").usable);
+        CHECK_FALSE(parse_settings(std::string(name) + " =", "f").usable);
+        CHECK_FALSE(parse_settings(std::string(name) + " = 1.5", "f").usable);
+        CHECK_FALSE(config::has_errors(parse_settings(std::string(name) + " = +1", "f").problems));
+    }
+    CHECK(
+        parse_settings("HELO_reject = x\nHeader_Type = x\nWhitelist = x\nnonsense\nNobody = 1", "f").usable);
+    CHECK(read_settings("/nonexistent/policyd-spf.conf").usable);
+    CHECK(read_settings("/").usable);
+    CHECK(read_settings("/").problems[0].to_string().starts_with("ERROR: is not a file: \"/\", mode=0o40"));
+}
+
+TEST_CASE("a file that is there and cannot be read is unusable") {
+    auto const path = std::filesystem::temp_directory_path() / ("large-" + std::to_string(::getpid()));
+    std::ofstream(path) << std::string((1 << 20) + 1, '#');
+    CHECK_FALSE(read_settings(path.string()).usable);
+    std::filesystem::remove(path);
+}
+
+TEST_CASE("a number beyond what makes sense counts as the nearest that does, with a warning") {
+    CHECK(problems_of("debugLevel = 9\nVoid_Limit = -1\nLookup_Time = 99999999999999999999") ==
+          std::vector<std::string>{"f:1: warning: debugLevel: 9 counts as 5",
+                                   "f:2: warning: Void_Limit: -1 counts as 0",
+                                   "f:3: warning: Lookup_Time: 1000000000 counts as 1000"});
+    auto const read = parse_settings("debugLevel = 9\nVoid_Limit = -1\nLookup_Time = 0", "f");
+    CHECK(read.usable);
+    CHECK(read.settings.debug_level == 5);
+    CHECK(read.settings.void_limit == 0);
+    CHECK(read.settings.lookup_time == std::chrono::seconds(1000)); // none but the request's own
 }
 
 TEST_CASE("our own settings are checked") {
@@ -165,7 +201,7 @@ TEST_CASE("what a recipient may not set is told") {
                                     "u", default_settings(), "ann@a.example");
     REQUIRE(out.problems.size() == 2);
     CHECK(out.problems[0].to_string() ==
-          "u:1: ERROR: Unknown name \"Per_User\" in file \"u\" in per user settings");
-    CHECK(out.problems[1].to_string() == "u:1: Void_Limit: \"x\" is not a number from 0 to 100");
+          "ERROR: Unknown name \"Per_User\" in file \"u\" in per user settings");
+    CHECK(out.problems[1].to_string() == "u:1: Void_Limit: \"x\" is no number");
     CHECK(out.settings->authserv_id == "mx.example");
 }

@@ -1,0 +1,40 @@
+"""policyd-spf as a process: when it ends and with what, and how it lives under load and under attack."""
+
+import os
+import subprocess
+import unittest
+
+from harness import SystemTest, program
+
+REQUEST = "client_address=127.0.0.1\nhelo_name=h.example\nsender=u@a.example\n\n"
+
+
+class EndTest(SystemTest):
+    def run_with(self, text, *options, mode=0o644):
+        conf = self.box.write("policyd-spf.conf", text, mode)
+        return subprocess.run([program("policyd-spf"), *options, conf], input=REQUEST, capture_output=True, text=True,
+                              timeout=30, env={**os.environ, "JOURNAL_STREAM": "0:0"})
+
+    def test_a_number_that_is_none_ends_it_as_it_ends_stock(self):
+        done = self.run_with("debugLevel = 1\nTestOnly = O\n")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        self.assertIn('policyd-spf.conf:2: TestOnly: "O" is no number', done.stderr)
+        done = self.run_with("debugLevel = -1\nLookup_Time =\n", "--listen", f"unix:{self.box.path('policy')}")
+        self.assertEqual(done.returncode, 78, done)
+        self.assertIn('policyd-spf.conf:2: Lookup_Time: "" is no number', done.stderr)
+        self.assertFalse(self.box.path("policy").exists())
+
+    def test_other_mistakes_and_a_missing_file_do_not_end_it(self):
+        skipped = "action=prepend X-Comment: SPF check N/A for local connections - "
+        done = self.run_with("Header_Type = SPF,AR\nnonsense\nWhitelist = x\ndebugLevel = 9\n")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertTrue(done.stdout.startswith(skipped), done)
+        done = subprocess.run([program("policyd-spf"), "/nonexistent/own.conf"], input=REQUEST, capture_output=True,
+                              text=True, timeout=30, env={**os.environ, "JOURNAL_STREAM": "0:0"})
+        self.assertEqual(done.returncode, 0, done)
+        self.assertTrue(done.stdout.startswith(skipped), done)
+        self.assertIn('ERROR stating "/nonexistent/own.conf": No such file or directory', done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
