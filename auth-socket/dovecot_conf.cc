@@ -35,6 +35,7 @@ constexpr std::array stock_listeners{
     StockListener{"login/login", 0666, false, false},
     StockListener{"token-login/tokenlogin", 0666, false, false},
     StockListener{"auth-login", 0600, true, false},
+    StockListener{"auth-token", 0600, true, false},
     StockListener{"auth-client", 0600, true, true},
     StockListener{"auth-userdb", 0666, true, true},
     StockListener{"auth-master", 0600, false, false},
@@ -44,6 +45,14 @@ StockListener const* find_stock(std::string_view path, std::string const& base_d
     if (path.starts_with(base_dir + "/")) path.remove_prefix(base_dir.size() + 1);
     auto const at = std::ranges::find(stock_listeners, path, &StockListener::path);
     return at == stock_listeners.end() ? nullptr : &*at;
+}
+
+bool closes(std::string const& path, OwnSettings const& own) {
+    auto const& choice = own.temp_fail_close;
+    if (choice == "auto") return path.contains("/private/");
+    if (choice == "all") return true;
+    auto const paths = split_words(choice, " \t,");
+    return choice != "none" && std::ranges::find(paths, path) != paths.end();
 }
 
 class ListenerReader {
@@ -73,18 +82,10 @@ class ListenerReader {
         return value == "$default_internal_user" ? settings_.internal_user : value;
     }
 
-    bool closes(std::string const& path) const {
-        auto const& choice = own_.temp_fail_close;
-        if (choice == "auto") return path.contains("/private/");
-        if (choice == "all") return true;
-        auto const paths = split_words(choice, " \t,");
-        return choice != "none" && std::ranges::find(paths, path) != paths.end();
-    }
-
     void add(net::ListenAddress address, Role role, config::Place const& place) {
-        if (role == Role::token) return; // IMAP URLAUTH's tokens are not served
-        ListenerSettings listener{std::move(address), role, false, place};
-        listener.close_on_temporary = role == Role::client && closes(listener.address.address.path);
+        auto listener = listener_on(address.address, role, own_);
+        listener.address = std::move(address);
+        listener.place = place;
         listeners_.push_back(std::move(listener));
     }
 
@@ -147,6 +148,14 @@ class ListenerReader {
 
 } // namespace
 
+ListenerSettings listener_on(net::Address const& address, Role role, OwnSettings const& own) {
+    ListenerSettings listener;
+    listener.address.address = address;
+    listener.role = role;
+    listener.close_on_temporary = role == Role::client && closes(address.path, own);
+    return listener;
+}
+
 Role role_of(std::string_view path) {
     auto name = last_component(path);
     if (name == "mux") return Role::mux;
@@ -154,7 +163,8 @@ Role role_of(std::string_view path) {
     if (name == "login") return Role::login;
     if (name == "master") return Role::master;
     if (name == "userdb") return Role::userdb;
-    if (name == "token" || name == "tokenlogin") return Role::token;
+    if (name == "token") return Role::token;
+    if (name == "tokenlogin") return Role::token_login;
     return Role::client;
 }
 
@@ -165,6 +175,7 @@ std::string_view to_string(Role role) {
     case Role::master: return "master";
     case Role::userdb: return "userdb";
     case Role::token: return "token";
+    case Role::token_login: return "tokenlogin";
     case Role::mux: return "mux";
     }
     return "";

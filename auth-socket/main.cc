@@ -1,4 +1,5 @@
 // auth-socket: Dovecot's auth protocols for Postfix, Exim, deliveries and Dovecot itself.
+#include "auth-socket/dovecot_master.h"
 #include "auth-socket/service.h"
 #include "common/config/assignments.h"
 #include "common/daemon/command_line.h"
@@ -8,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 using namespace postern;
@@ -43,15 +45,19 @@ int main(int argc, char** argv) {
     if (auto const code = daemon::answer_standard_options(text, line, options)) return *code;
     if (line->has("print-defaults")) return print_defaults();
 
+    auto master = read_master_environment([](char const* name) { return std::getenv(name); });
+    if (!master) return fmt::print(stderr, "{}\n", master.error().text), daemon::exit_configuration;
     OwnSettings own;
     std::vector<config::Problem> problems;
     auto const own_file = line->value("o").value_or(own_configuration_path);
     if (line->has("o") || ::access(own_file.c_str(), F_OK) == 0) problems = read_own_settings(own_file, own);
 
-    auto const dovecot_conf = line->value("c").value_or("/etc/dovecot/dovecot.conf");
+    auto const dovecot_conf =
+        line->value("c").value_or(*master ? (*master)->dovecot_conf() : "/etc/dovecot/dovecot.conf");
     Metrics metrics;
-    auto log = daemon::make_log(
-        {.syslog = own.syslog, .identity = own.syslog_name, .facility = "mail", .debug = false});
+    std::unique_ptr<Log> log = *master
+                                   ? std::make_unique<MasterLog>()
+                                   : daemon::make_log({.syslog = own.syslog, .identity = own.syslog_name});
     Hashing hashing(own.hash_workers != 0 ? own.hash_workers
                                           : std::max(1U, std::thread::hardware_concurrency()),
                     metrics);
@@ -61,7 +67,10 @@ int main(int argc, char** argv) {
     };
     auto configuration = load(problems);
     auto const wrong = config::has_errors(problems);
-    daemon::report_problems(text.name, problems, wrong && !line->has("n") ? log.get() : nullptr);
+    if (*master)
+        report_in_log(problems, *log);
+    else
+        daemon::report_problems(text.name, problems, wrong && !line->has("n") ? log.get() : nullptr);
     if (wrong) return daemon::exit_configuration;
     if (line->has("n")) return daemon::exit_ok;
 
@@ -73,6 +82,7 @@ int main(int argc, char** argv) {
                    : !settings.service_user.empty() ? settings.service_user
                                                     : settings.internal_user;
     process.metrics_listen = own.metrics_listen;
-    AuthService service(std::move(configuration), own, load, helper, *log, metrics);
+    if (*master) settle_as_child_of_master();
+    AuthService service(std::move(configuration), own, load, helper, *log, metrics, std::move(*master));
     return daemon::run(service, process, *log, metrics);
 }

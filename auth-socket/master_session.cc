@@ -159,9 +159,13 @@ Result<> MasterSession::request(std::vector<std::string> const& fields, std::uin
     auto const pid = fields.size() > 4 ? any_id(fields[2]) : std::nullopt;
     auto const login_id = fields.size() > 4 ? any_id(fields[3]) : std::nullopt;
     if (!pid || !login_id) return malformed("REQUEST without a client's pid, id and cookie");
+    std::optional<std::uint32_t> session_pid;
+    auto wants_token = false;
     for (std::size_t i = 5; i < fields.size(); ++i) {
         auto const [name, value] = halve(fields[i], '=');
+        wants_token = wants_token || name == "request_auth_token";
         auto const claimed = name == "session_pid" ? any_id(value.value_or("")) : std::nullopt;
+        if (claimed) session_pid = claimed;
         if (claimed && peer_ && peer_->pid != 0 && *claimed != static_cast<std::uint32_t>(peer_->pid)) {
             surroundings_.log.warning("auth: REQUEST says session_pid={} but comes from pid {}", *claimed,
                                       peer_->pid);
@@ -176,12 +180,16 @@ Result<> MasterSession::request(std::vector<std::string> const& fields, std::uin
         output_ += Line("FAIL", id).text();
         return {};
     }
-    work(id, [authority = authority_, login = std::move(*login), id] {
+    auto const tokens = wants_token && session_pid ? surroundings_.tokens : nullptr;
+    work(id, [authority = authority_, login = std::move(*login), id, tokens, session_pid] {
         auto copy = login.request;
         copy.user = login.outcome.user;
         auto const outcome = authority->find_user(copy, &login.outcome);
         Fields more;
         more.set("auth_mech", copy.mechanism);
+        if (tokens)
+            more.set("auth_token", tokens->make({copy.client.service, std::to_string(*session_pid),
+                                                 outcome.user, copy.client.session}));
         if (!copy.authenticated_user.empty()) more.set("auth_user", copy.authenticated_user);
         return user_reply(id, outcome, more);
     });

@@ -44,13 +44,14 @@ Configuration load_configuration(std::string const& dovecot_conf, OwnSettings co
 }
 
 AuthService::AuthService(Configuration configuration, OwnSettings own, Loader loader, Helper& helper,
-                         Log& log, Metrics& metrics)
+                         Log& log, Metrics& metrics, std::optional<MasterEnvironment> master)
     : own_(std::move(own)), loader_(std::move(loader)), helper_(helper), log_(log), metrics_(metrics),
       configuration_(std::make_shared<Configuration const>(std::move(configuration))),
       now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
       workers_({.threads = configuration_->settings.workers}, metrics),
       surroundings_{workers_,       logins_, penalties_, log, now_, static_cast<std::uint32_t>(getpid()),
-                    connection_ids_} {}
+                    connection_ids_},
+      master_(std::move(master)) {}
 
 std::shared_ptr<Configuration const> AuthService::current() const {
     std::lock_guard const lock(configuration_mutex_);
@@ -65,10 +66,43 @@ Result<> AuthService::open(daemon::Opening& opening) {
     if (std::ranges::any_of(passdbs, needs_root))
         if (auto started = helper_.start(); !started) return started;
 
+    if (auto listening = master_ ? adopt_listeners() : open_listeners(opening); !listening) return listening;
+    auto const is_token = [](Opened const& each) {
+        return each.settings.role == Role::token || each.settings.role == Role::token_login;
+    };
+    if (std::ranges::any_of(opened_, is_token)) surroundings_.tokens = read_tokens();
+    return {};
+}
+
+Result<> AuthService::open_listeners(daemon::Opening& opening) {
     for (auto const& settings : current()->settings.listeners) {
         auto listener = opening.listen(settings.address, to_string(settings.role));
         if (!listener) return std::unexpected(std::move(listener.error()).within(settings.place.to_string()));
         opened_.push_back({settings, std::move(*listener)});
+    }
+    return {};
+}
+
+std::shared_ptr<Tokens const> AuthService::read_tokens() const {
+    auto kept = Tokens::kept_in(current()->settings.base_dir + "/auth-token-secret.dat");
+    if (kept) return std::make_shared<Tokens const>(std::move(*kept));
+    log_.warning("auth: {}: tokens will be worth nothing after a restart", kept.error().text);
+    return std::make_shared<Tokens const>();
+}
+
+// The master has made the sockets as the dovecot.conf says. All of them are answered here, also those that
+// Dovecot has without being told.
+Result<> AuthService::adopt_listeners() {
+    auto descriptor = first_listening_descriptor;
+    for (auto const& socket : master_->sockets) {
+        net::Descriptor fd(descriptor++);
+        auto address = bound_address(fd.get());
+        if (!address) return std::unexpected(std::move(address.error()).within(socket.name));
+        auto listener = net::Listener::adopt(std::move(fd), *address);
+        if (!listener) return std::unexpected(std::move(listener.error()).within(socket.name));
+        auto const role = role_of(socket.type.empty() ? address->path.empty() ? socket.name : address->path
+                                                      : "-" + socket.type);
+        opened_.push_back({listener_on(*address, role, own_), std::move(*listener)});
     }
     return {};
 }
@@ -108,7 +142,8 @@ net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
     return [this, listener](net::Peer const&, net::Waker waker) -> std::unique_ptr<net::Session> {
         auto const configuration = current();
         auto settings = configuration->settings.client;
-        settings.login_role = listener.role == Role::login;
+        settings.login_role = listener.role == Role::login || listener.role == Role::token_login;
+        settings.token_role = listener.role == Role::token || listener.role == Role::token_login;
         settings.close_on_temporary = listener.close_on_temporary;
         return std::make_unique<ClientSession>(std::move(settings), configuration->users.authenticator,
                                                surroundings_, std::move(waker));
@@ -128,6 +163,7 @@ Result<> AuthService::start() {
         log_.info("auth: listening on {} ({})", name, to_string(settings.role));
     }
     opened_.clear();
+    if (master_) master_link_.emplace(*master_).start(log_);
     return {};
 }
 
@@ -143,6 +179,7 @@ Result<> AuthService::reload() {
 }
 
 void AuthService::stop() {
+    master_link_.reset();
     for (auto& server : servers_) server->stop();
     servers_.clear();
 }

@@ -1,6 +1,7 @@
 // The daemon: its listeners, its workers, and the users as the configuration has them now.
 #pragma once
 
+#include "auth-socket/dovecot_master.h"
 #include "auth-socket/helper/helper.h"
 #include "auth-socket/master_session.h"
 #include "auth-socket/session.h"
@@ -32,8 +33,9 @@ class AuthService final : public daemon::Service {
   public:
     using Loader = std::function<Configuration(std::vector<config::Problem>&)>;
 
+    // master: set where Dovecot's master process started this one; the listeners are then its, not ours.
     AuthService(Configuration configuration, OwnSettings own, Loader loader, Helper& helper, Log& log,
-                Metrics& metrics);
+                Metrics& metrics, std::optional<MasterEnvironment> master = std::nullopt);
 
     Result<> open(daemon::Opening& opening) override;
     Result<> start() override;
@@ -45,6 +47,9 @@ class AuthService final : public daemon::Service {
         ListenerSettings settings;
         net::Listener listener;
     };
+    Result<> open_listeners(daemon::Opening& opening);
+    Result<> adopt_listeners();
+    std::shared_ptr<Tokens const> read_tokens() const;
     std::shared_ptr<Configuration const> current() const;
     net::SessionFactory factory(ListenerSettings const& listener);
     MasterSettings master_settings(ListenerSettings const& listener) const;
@@ -64,6 +69,8 @@ class AuthService final : public daemon::Service {
     Surroundings surroundings_;
     std::vector<Opened> opened_;
     std::vector<std::unique_ptr<net::Server>> servers_;
+    std::optional<MasterEnvironment> const master_;
+    std::optional<MasterLink> master_link_;
 };
 
 } // namespace postern::auth_socket

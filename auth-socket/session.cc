@@ -30,8 +30,9 @@ ClientSession::~ClientSession() { surroundings_.logins.forget(cookie_); }
 // MECH before SPID.
 std::string ClientSession::greeting() {
     std::string text = Line("VERSION", protocol_major).add(std::to_string(client_protocol_minor)).text();
-    for (auto const& name : settings_.mechanisms) {
-        auto const* kind = find_mechanism(name);
+    std::vector<std::string> const only_token{"DOVECOT-TOKEN"};
+    for (auto const& name : settings_.token_role ? only_token : settings_.mechanisms) {
+        auto const* kind = mechanism_named(name);
         if (kind == nullptr) continue;
         text += "MECH\t" + std::string(kind->name) + (kind->flags.empty() ? "" : "\t") +
                 std::string(kind->flags) + "\n";
@@ -40,6 +41,12 @@ std::string ClientSession::greeting() {
     text += Line("CUID", ++surroundings_.connection_ids).text();
     text += Line("COOKIE").add(cookie_).text();
     return text + "DONE\n";
+}
+
+MechanismKind const* ClientSession::mechanism_named(std::string_view name) const {
+    if (settings_.token_role) return name == token_mechanism().name ? &token_mechanism() : nullptr;
+    auto const known = std::ranges::find(settings_.mechanisms, name) != settings_.mechanisms.end();
+    return known ? find_mechanism(name) : nullptr;
 }
 
 Result<std::string> ClientSession::receive(std::string_view bytes) {
@@ -102,13 +109,12 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
     auto command = auth_command(fields, *client_minor_);
     if (!command) return std::unexpected(std::move(command.error()));
     if (requests_.contains(command->id)) return malformed("AUTH with the id of an unfinished request");
-    auto const known =
-        std::ranges::find(settings_.mechanisms, command->mechanism) != settings_.mechanisms.end();
-    auto const* kind = known ? find_mechanism(command->mechanism) : nullptr;
+    auto const* kind = mechanism_named(command->mechanism);
     if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
 
     auto context = settings_.mechanism;
     if (settings_.user_from_certificate) context.certificate_user = command->client.certificate_user;
+    context.tokens = surroundings_.tokens.get();
     context.valid_certificate = command->client.valid_client_certificate;
     auto const now = surroundings_.now();
     Pending pending{.serial = ++serial_,
@@ -280,12 +286,12 @@ void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
 void ClientSession::trust(std::uint32_t id, Trusted const& trusted) {
     auto& pending = requests_.at(id);
     pending.request.original_user = trusted.user;
-    if (trusted.anonymous) {
+    if (trusted.ground != Trusted::Ground::certificate) {
         pending.request.user = trusted.user;
         Outcome outcome;
         outcome.verdict = Verdict::ok;
         outcome.user = trusted.user;
-        outcome.reply.set("anonymous", std::nullopt);
+        if (trusted.ground == Trusted::Ground::anonymous) outcome.reply.set("anonymous", std::nullopt);
         return succeed(id, outcome, "");
     }
     work(

@@ -27,6 +27,7 @@ struct ClientSettings {
     bool user_from_certificate = false; // auth_ssl_username_from_cert: EXTERNAL works
     bool requires_certificate = false;  // auth_ssl_require_client_cert
     bool login_role = false;            // finished logins are kept for the master socket
+    bool token_role = false;            // DOVECOT-TOKEN is the only mechanism
     bool close_on_temporary = false;    // Postfix turns every FAIL into 535: a lost connection is its 454
 };
 
@@ -75,6 +76,7 @@ class ClientSession final : public net::Session {
         bool secret_only; // the mechanism goes on with it
     };
 
+    MechanismKind const* mechanism_named(std::string_view name) const;
     Result<> handle(std::string& line);
     Result<> hello(std::vector<std::string> const& fields);
     Result<> begin(std::vector<std::string> const& fields);

@@ -17,7 +17,7 @@
 namespace postern::auth_socket {
 
 // What a socket speaks. Dovecot 2.3 tells it by the file's name behind the last '-'; 2.4 by "type".
-enum class Role { client, login, master, userdb, token, mux };
+enum class Role { client, login, master, userdb, token, token_login, mux };
 Role role_of(std::string_view path);
 std::string_view to_string(Role role);
 
@@ -59,6 +59,9 @@ struct Settings {
 };
 // The settings outside blocks.
 config::Table<Settings> const& dovecot_table();
+
+// A socket that somebody else has made.
+ListenerSettings listener_on(net::Address const& address, Role role, OwnSettings const& own);
 
 // The auth part of a dovecot.conf that was read; everything else is somebody else's and is passed over.
 Settings understand_dovecot(config::Block const& root, OwnSettings const& own,

@@ -5,10 +5,12 @@
 #include "auth-socket/executor.h"
 #include "auth-socket/logins.h"
 #include "auth-socket/penalty.h"
+#include "auth-socket/tokens.h"
 #include "common/base/log.h"
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace postern::auth_socket {
 
@@ -18,8 +20,9 @@ struct Surroundings {
     Penalties& penalties;
     Log& log;
     TimeSource now;
-    std::uint32_t server_pid = 0;               // SPID: the same on client and master sockets
-    std::atomic<std::uint32_t>& connection_ids; // CUID
+    std::uint32_t server_pid = 0;                   // SPID: the same on client and master sockets
+    std::atomic<std::uint32_t>& connection_ids;     // CUID
+    std::shared_ptr<Tokens const> tokens = nullptr; // null: none are given out
 };
 
 } // namespace postern::auth_socket

@@ -13,6 +13,8 @@
 
 namespace postern::auth_socket {
 
+class Tokens;
+
 // Sent to the client; its answer comes back through receive().
 struct Challenge {
     std::string data;
@@ -34,11 +36,12 @@ struct NeedSecret {
 struct Proven {
     std::string final_data;
 };
-// The client is who it says without a password (EXTERNAL, ANONYMOUS): look the user up.
+// The client is who it says without a password: look the user up (EXTERNAL), or not even that.
 struct Trusted {
+    enum class Ground { certificate, anonymous, token };
     std::string user;
     std::string authorization;
-    bool anonymous = false;
+    Ground ground = Ground::certificate;
 };
 struct Refused {
     std::string why;       // for the log
@@ -69,6 +72,7 @@ struct MechanismContext {
     std::string certificate_user; // of this connection
     bool valid_certificate = false;
     std::string fixed_nonce; // for tests; empty: a random one
+    Tokens const* tokens = nullptr;
 };
 
 // One row of the MECH lines.
@@ -82,6 +86,8 @@ struct MechanismKind {
 // All that Postern knows, in the order in which they are announced.
 std::vector<MechanismKind> const& mechanism_kinds();
 MechanismKind const* find_mechanism(std::string_view name); // in capitals
+// Served on token sockets only, where no other one is.
+MechanismKind const& token_mechanism();
 
 std::unique_ptr<Mechanism> make_plain(MechanismContext const&); // RFC 4616
 std::unique_ptr<Mechanism> make_login(MechanismContext const&);

@@ -30,7 +30,7 @@ class Anonymous final : public Mechanism {
     // The response only says who the client would like to be remembered as.
     Step receive(std::string_view) override {
         if (user_.empty()) return Refused{"auth_anonymous_username is empty"};
-        return Trusted{user_, "", true};
+        return Trusted{user_, "", Trusted::Ground::anonymous};
     }
 
   private:

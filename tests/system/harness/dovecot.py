@@ -125,6 +125,9 @@ class Dovecot:
         return self
 
     def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
         self._process.stop()
 
     def _ended(self):

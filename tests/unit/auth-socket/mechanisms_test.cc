@@ -190,5 +190,5 @@ TEST_CASE("ANONYMOUS becomes the configured user whatever the client says") {
     auto const step = kind->make({})->receive("root");
     REQUIRE(std::holds_alternative<Trusted>(step));
     CHECK(std::get<Trusted>(step).user == "anonymous");
-    CHECK(std::get<Trusted>(step).anonymous);
+    CHECK(std::get<Trusted>(step).ground == Trusted::Ground::anonymous);
 }

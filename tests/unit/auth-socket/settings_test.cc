@@ -114,7 +114,7 @@ TEST_CASE("mode = 0 leaves a path to us with the stock mode and owner, and then 
                       "  unix_listener /x/private/auth {\n    mode = 0\n    user = postfix\n  }\n}\n";
     auto const conf = read(text);
     CHECK(conf.told() == "");
-    CHECK(conf.settings.listeners.size() == 3);
+    CHECK(conf.settings.listeners.size() == 4);
     CHECK(conf.at("/b/login/login").role == Role::login);
     CHECK(conf.at("/b/login/login").address.mode == 0666U);
     CHECK(conf.at("/b/auth-userdb").address.owner == "dove");
@@ -146,7 +146,7 @@ TEST_CASE("roles are told by the name behind the last dash") {
     CHECK(role_of("/run/dovecot/auth-userdb") == Role::userdb);
     CHECK(role_of("login/login") == Role::login);
     CHECK(role_of("auth-login") == Role::login);
-    CHECK(role_of("token-login/tokenlogin") == Role::token);
+    CHECK(role_of("token-login/tokenlogin") == Role::token_login);
     CHECK(role_of("auth-client") == Role::client);
     CHECK(role_of("private/auth") == Role::client);
     CHECK(role_of("/run/saslauthd/mux") == Role::mux);
