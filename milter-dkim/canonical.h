@@ -18,7 +18,8 @@ namespace postern::milter_dkim {
 std::string canonical_field(CanonicalForm form, std::string_view field);
 
 // SHA-256 of a body in canonical form, fed in any pieces. Only CRLF ends a line, unless lone CR and LF are
-// taken for line ends too (FixCRLF). Memory is bounded whatever is fed.
+// taken for line ends too (FixCRLF). Memory is bounded whatever is fed; octets that are canonical already are
+// hashed where they stand.
 class BodyHash {
   public:
     static constexpr std::uint64_t whole = std::numeric_limits<std::uint64_t>::max();
@@ -36,11 +37,20 @@ class BodyHash {
     std::uint64_t canonical_length() const { return length_; } // octets of the whole canonical body
 
   private:
-    void add_lines(std::string_view text);
-    void add_text(std::string_view run);
-    void add_blank() { blank_ = true; }
-    void end_line();
+    // What of the chunk at hand is canonical as it stands and not hashed yet.
+    struct Span {
+        std::size_t begin = 0;
+        std::size_t end = 0;
+    };
+    void add_lines(std::string_view chunk);
+    std::size_t text_end(std::string_view chunk, std::size_t at) const;
+    void take_text(std::string_view chunk, Span& span, std::size_t begin, std::size_t end);
+    bool continues(std::string_view chunk, Span const& span, std::size_t begin) const;
+    void put_gap();
     void put(std::string_view text);
+    void end_line();
+    void end_lone();
+    void hash(std::string_view text);
     void flush();
 
     struct Free {

@@ -79,7 +79,7 @@ milter::Negotiation negotiation(Configuration const& configuration) {
         asked.actions |= change_headers;
     if (quarantines(settings)) asked.actions |= milter::bits::quarantine;
     if (!settings.redirect_failures_to.empty()) asked.actions |= add_recipients | delete_recipients;
-    asked.wanted_steps = no_helo | no_unknown | no_data | skip | leading_space;
+    asked.wanted_steps = no_helo | no_unknown | no_data | skip | leading_space | no_header_reply;
     if (configuration.macros && configuration.macros->rows() != nullptr) {
         std::string names = "i";
         for (auto const& row : *configuration.macros->rows()) names += " {" + row.written + "}";

@@ -36,7 +36,10 @@ struct Connection {
     std::unique_ptr<Session> session;
     bool leading_space = false;
     bool skip_offered = false;
-    bool body_skipped = false; // for this message, where the MTA knows no skip
+    bool header_answered = true;
+    // For this message:
+    bool body_skipped = false;             // where the MTA knows no skip
+    std::optional<Verdict> header_verdict; // where the MTA waits for none
 };
 
 // What the callbacks need. libmilter gives callbacks no closure, so one pointer to it is static; it is never
@@ -187,11 +190,12 @@ sfsistat run(SMFICTX* context, std::string_view stage, Call const& call) {
     }
 }
 
-bool open_connection(SMFICTX* context, Offered offered, bool skip_offered) {
+bool open_connection(SMFICTX* context, unsigned long steps) {
     auto connection = std::make_unique<Connection>();
-    connection->session = state->factory(offered);
-    connection->leading_space = offered.leading_space;
-    connection->skip_offered = skip_offered;
+    connection->leading_space = (steps & bits::leading_space) != 0;
+    connection->skip_offered = (steps & bits::skip) != 0;
+    connection->header_answered = (steps & bits::no_header_reply) == 0;
+    connection->session = state->factory({connection->leading_space});
     if (smfi_setpriv(context, connection.get()) != MI_SUCCESS) return false;
     std::lock_guard const lock(state->mutex);
     state->connections.insert(connection.release());
@@ -221,8 +225,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long actions, unsigned long ste
         for (auto const& [stage, names] : asked.macros)
             smfi_setsymlist(context, stage, std::string(names).data());
     try {
-        Offered const offered{(*wanted_steps & bits::leading_space) != 0};
-        if (open_connection(context, offered, (*wanted_steps & bits::skip) != 0)) return SMFIS_CONTINUE;
+        if (open_connection(context, *wanted_steps)) return SMFIS_CONTINUE;
     } catch (std::exception const& failure) {
         state->log.error("negotiation: internal error: {}", failure.what());
     }
@@ -255,6 +258,7 @@ sfsistat on_helo(SMFICTX* context, char* name) {
 sfsistat on_mail(SMFICTX* context, char** arguments) {
     return run(context, "mail", [&](Session& session) {
         connection_of(context).body_skipped = false;
+        connection_of(context).header_verdict.reset();
         std::vector<std::string> parameters;
         for (char** each = arguments + 1; arguments[0] != nullptr && *each != nullptr; ++each)
             parameters.emplace_back(*each);
@@ -270,13 +274,27 @@ sfsistat on_recipient(SMFICTX* context, char** arguments) {
 }
 
 sfsistat on_header(SMFICTX* context, char* name, char* value) {
-    return run(context, "header",
-               [&](Session& session) { return session.header(name, value, ContextMacros(context)); });
+    auto* connection = static_cast<Connection*>(smfi_getpriv(context));
+    bool const answered = connection == nullptr || connection->header_answered;
+    if (!answered && connection->header_verdict) return SMFIS_NOREPLY;
+    auto const status = run(context, "header", [&](Session& session) {
+        auto verdict = session.header(name, value, ContextMacros(context));
+        if (answered || verdict.action == Verdict::Action::next) return verdict;
+        connection->header_verdict = std::move(verdict);
+        return Verdict::next();
+    });
+    if (answered) return status;
+    // An exception, or the end of the milter, which keeps away from sessions.
+    if (status != SMFIS_CONTINUE && !connection->header_verdict)
+        connection->header_verdict = Verdict::tempfail();
+    return SMFIS_NOREPLY;
 }
 
 sfsistat on_end_of_headers(SMFICTX* context) {
-    return run(context, "eoh",
-               [&](Session& session) { return session.end_of_headers(ContextMacros(context)); });
+    return run(context, "eoh", [&](Session& session) {
+        if (auto const& verdict = connection_of(context).header_verdict) return *verdict;
+        return session.end_of_headers(ContextMacros(context));
+    });
 }
 
 sfsistat on_body(SMFICTX* context, unsigned char* chunk, size_t size) {

@@ -91,7 +91,7 @@ class Session {
 struct Negotiation {
     std::string name;               // "opendkim"
     unsigned long actions = 0;      // SMFIF_*; needed, else the connection is refused
-    unsigned long wanted_steps = 0; // SMFIP_NO*, SMFIP_SKIP, SMFIP_HDR_LEADSPC: taken if the MTA offers them
+    unsigned long wanted_steps = 0; // SMFIP_NO*, _SKIP, _HDR_LEADSPC, _NR_HDR: taken if the MTA offers them
     // The macro list for a stage, by SMFIM_* number, if the filter wants its own ("i j {auth_type}").
     std::vector<std::pair<int, std::string>> macros;
     int debug_level = 0; // libmilter's own tracing to syslog (MilterDebug), 0 to 6
@@ -113,6 +113,8 @@ inline constexpr unsigned long add_headers = 0x01, change_body = 0x02, add_recip
 inline constexpr unsigned long no_connect = 0x01, no_helo = 0x02, no_mail = 0x04, no_recipient = 0x08,
                                no_body = 0x10, no_headers = 0x20, no_end_of_headers = 0x40,
                                no_unknown = 0x100, no_data = 0x200, skip = 0x400, leading_space = 0x100000;
+// Header fields are not answered one by one; what header() says reaches the MTA at the end of the header.
+inline constexpr unsigned long no_header_reply = 0x80;
 inline constexpr int macros_connect = 0, macros_helo = 1, macros_mail = 2, macros_recipient = 3,
                      macros_data = 4, macros_end_of_message = 5, macros_end_of_headers = 6;
 } // namespace bits
@@ -121,7 +123,8 @@ inline constexpr int macros_connect = 0, macros_helo = 1, macros_mail = 2, macro
 //
 // Factory and sessions are called from libmilter's threads. An exception in a session is logged and becomes a
 // temporary failure. A verdict of skip is kept here where the MTA does not know it: body() is not called
-// again for that message.
+// again for that message. So is a verdict on a header field where fields are not answered (no_header_reply):
+// header() is not called again, and the verdict is given at the end of the header.
 class Milter {
   public:
     // The descriptor stays the caller's and must outlive the Milter. timeout: of one wait on the MTA, in
