@@ -4,6 +4,9 @@
 #include "policyd-spf/explain.h"
 #include "policyd-spf/service.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <string_view>
 #include <vector>
@@ -25,6 +28,11 @@ constexpr daemon::ProgramText text{"policyd-spf", "policyd-spf [--listen ADDRESS
 constexpr std::string_view paths[] = {"/etc/postern/policyd-spf.conf",
                                       "/etc/postfix-policyd-spf-python/policyd-spf.conf",
                                       "/etc/python-policyd-spf/policyd-spf.conf"};
+
+policyd_spf::Width terminal_width() {
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 int show(policyd_spf::Report const& report) {
     std::fputs(report.text.c_str(), stdout);
@@ -48,10 +56,10 @@ int run(daemon::CommandLine const& line) {
     NullLog silent;
     policyd_spf::Surroundings asking(read.settings, silent, metrics);
     if (line.has("explain"))
-        return show(
-            policyd_spf::explain(asking.checker(), read.settings, operands[0], operands[1], operands[2]));
+        return show(policyd_spf::explain(asking.checker(), read.settings, operands[0], operands[1],
+                                         operands[2], terminal_width()));
     if (auto const domain = line.value("check-record"))
-        return show(policyd_spf::check_record(asking.checker(), read.settings, *domain));
+        return show(policyd_spf::check_record(asking.checker(), read.settings, *domain, terminal_width()));
     return policyd_spf::serve(line.value("listen"), path, std::move(read), metrics);
 }
 

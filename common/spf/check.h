@@ -42,13 +42,15 @@ struct Outcome {
     std::string explanation;
     unsigned lookups = 0;
     std::vector<std::string> void_names; // "mail.example.com AAAA"
+    std::vector<std::string> dead_names; // of them, without the type, those that no macro made
+    std::size_t longest_record = 0;      // octets
 
     static constexpr std::size_t max_explanation = 400;
 };
 
-// Told of every step, for --explain; depth is the number of includes around it. Text may hold a stranger's
-// octets.
-using Trace = std::function<void(unsigned depth, std::string const& line)>;
+// Told of every step, for --explain; level is its place in the tree: a record, its terms below it, their
+// lookups below them. Text may hold a stranger's octets.
+using Trace = std::function<void(unsigned level, std::string const& line)>;
 
 class Checker {
   public:

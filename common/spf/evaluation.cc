@@ -2,16 +2,16 @@
 #include "common/spf/evaluation.h"
 
 #include "common/base/text.h"
+#include "common/spf/trace.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace postern::spf {
 
 namespace {
 
-// RFC 7208 4.6.4: at most ten MX and ten PTR names; more MX are an error, more PTR are left out.
-constexpr std::size_t max_mx = 10;
-constexpr std::size_t max_ptr = 10;
+constexpr std::size_t max_mx = 10; // RFC 7208 4.6.4: more are an error
 
 Verdict verdict_of(Qualifier qualifier) {
     switch (qualifier) {
@@ -63,32 +63,35 @@ Outcome Evaluation::run() {
     return outcome_;
 }
 
-Result<Verdict> Evaluation::check_domain(std::string domain, unsigned depth) {
+Result<Verdict> Evaluation::check_domain(std::string domain, unsigned level) {
     for (bool redirected = false;; redirected = true) {
-        auto fetched = fetch_record(domain, depth);
-        if (!fetched) return std::unexpected(std::move(fetched.error()));
+        auto fetched = fetch_record(domain, level);
+        if (!fetched) {
+            if (fetched.error().kind == ErrorKind::permanent) tell_of_end(level, domain, fetched.error());
+            return std::unexpected(std::move(fetched.error()));
+        }
         if (!*fetched) {
             if (redirected) return permanent("redirect domain has no SPF record: " + domain);
             return Verdict::none;
         }
-        Frame const frame{std::move(domain), std::move(**fetched), depth};
-        if (depth == 0) explaining_ = Frame{frame.domain, Record{{}, {}, frame.record.exp}, 0};
+        Frame const frame{std::move(domain), std::move(**fetched), level};
+        if (level == 0) explaining_ = Frame{frame.domain, Record{{}, {}, frame.record.exp}, 0};
         auto decided = walk(frame);
         if (!decided) return std::unexpected(std::move(decided.error()));
         if (*decided) return **decided;
         if (!frame.record.redirect) {
-            tell(depth, "no term matches: neutral");
+            tell(level + 1, "no term matches: neutral");
             return Verdict::neutral;
         }
         if (auto counted = count_lookup(); !counted) return std::unexpected(std::move(counted.error()));
         domain =
             frame.record.redirect->expand_domain([&](char letter) { return macro_value(frame, letter); });
-        tell(depth, "redirect={} ({} of {} lookups)", domain, outcome_.lookups, limits_.lookups);
+        tell(level + 1, "redirect={} ({} of {} lookups)", domain, outcome_.lookups, limits_.lookups);
     }
 }
 
-Result<std::optional<Record>> Evaluation::fetch_record(std::string const& domain, unsigned depth) {
-    auto const answers = ask(domain, dns::RecordType::txt, depth); // without a record the result says so
+Result<std::optional<Record>> Evaluation::fetch_record(std::string const& domain, unsigned level) {
+    auto const answers = ask(domain, dns::RecordType::txt, level); // without a record the result says so
     if (!answers) return std::unexpected(answers.error());
     std::string const* found = nullptr;
     for (auto const& answer : *answers) {
@@ -97,56 +100,83 @@ Result<std::optional<Record>> Evaluation::fetch_record(std::string const& domain
         found = &answer.data;
     }
     if (found == nullptr) {
-        tell(depth, "{} has no SPF record", domain);
+        tell(level, "{} has no SPF record", domain);
         return std::nullopt;
     }
-    tell(depth, "{}: \"{}\" ({} octets)", domain, *found, found->size());
+    tell(level, "{}: \"{}\" ({} octets)", domain, *found, found->size());
+    outcome_.longest_record = std::max(outcome_.longest_record, found->size());
     auto parsed = parse_record(*found);
     if (!parsed) return std::unexpected(std::move(parsed.error()));
     return std::optional(std::move(*parsed));
 }
 
 Result<std::optional<Verdict>> Evaluation::walk(Frame const& frame) {
+    auto const& terms = frame.record.terms;
     Term const* matched = nullptr; // of those that ask the DNS
+    std::size_t told = 0;          // terms before it have been told of
     auto const matcher = [&](Term const& term) {
+        auto const place = static_cast<std::size_t>(&term - terms.data());
+        tell_of_networks(frame, std::exchange(told, place + 1), place);
         auto answer = matches(frame, term);
         if (answer && *answer) matched = &term;
         return answer;
     };
-    auto const decided = engine_.walk(frame.record.terms, client_, matcher);
+    auto const decided = engine_.walk(terms, client_, matcher);
     if (!decided) return std::unexpected(decided.error());
+    auto const place = !trace_ ? 0 : *decided ? deciding_term(frame, matched) : terms.size();
+    tell_of_networks(frame, told, place);
     if (!*decided) return std::nullopt;
-    if (trace_)
-        tell(frame.depth, "{} decides: {}", deciding_term(frame, matched), to_string(verdict_of(**decided)));
-    return verdict_of(**decided);
+    auto const verdict = verdict_of(**decided);
+    if (trace_) tell(frame.level + 1, "{} decides: {}", terms[place].text, to_string(verdict));
+    return verdict;
 }
 
 // The engine gives the qualifier only: the term is the DNS's that matched, or the first of the others.
-std::string Evaluation::deciding_term(Frame const& frame, Term const* matched) const {
-    for (auto const& term : frame.record.terms) {
+std::size_t Evaluation::deciding_term(Frame const& frame, Term const* matched) const {
+    auto const& terms = frame.record.terms;
+    auto const found = std::ranges::find_if(terms, [&](Term const& term) {
         bool const listed =
             term.network && client_.in_network(*term.network, client_.is_v4() ? term.prefix4 : term.prefix6);
-        if (&term == matched || listed || term.mechanism == Mechanism::all) return term.text;
-    }
-    return "?";
+        return &term == matched || listed || term.mechanism == Mechanism::all;
+    });
+    return static_cast<std::size_t>(std::min(found, terms.end() - 1) - terms.begin());
+}
+
+void Evaluation::tell_of_networks(Frame const& frame, std::size_t from, std::size_t to) {
+    if (!trace_ || from >= to) return;
+    for (auto const& line : shown_networks(std::span(frame.record.terms).subspan(from, to - from)))
+        tell(frame.level + 1, "{}", line);
+}
+
+void Evaluation::tell_of_end(unsigned level, std::string_view where, Error const& error) {
+    if (!std::exchange(end_is_told_, true)) tell(level, "{}: {}; this ends the check", where, error.text);
 }
 
 Result<bool> Evaluation::matches(Frame const& frame, Term const& term) {
+    auto matched = decide(frame, term);
+    if (matched)
+        tell(frame.level + 1, "{}: {}", term.text, *matched ? "matches" : "does not match");
+    else
+        tell_of_end(frame.level + 1, term.text, matched.error());
+    return matched;
+}
+
+Result<bool> Evaluation::decide(Frame const& frame, Term const& term) {
     if (auto counted = count_lookup(); !counted) return std::unexpected(std::move(counted.error()));
-    tell(frame.depth, "{} ({} of {} lookups)", term.text, outcome_.lookups, limits_.lookups);
-    auto matched = Result<bool>(false);
+    auto const level = frame.level + 1;
+    tell(level, "{} ({} of {} lookups)", term.text, outcome_.lookups, limits_.lookups);
     switch (term.mechanism) {
-    case Mechanism::include: matched = matches_include(frame, term); break;
-    case Mechanism::a: matched = matches_addresses(target(frame, term), term, frame.depth); break;
-    case Mechanism::mx: matched = matches_mx(frame, term); break;
-    case Mechanism::ptr: matched = matches_ptr(frame, term); break;
-    case Mechanism::exists: matched = matches_exists(frame, term); break;
+    case Mechanism::include: return matches_include(frame, term);
+    case Mechanism::a:
+        return matches_addresses(target(frame, term), term.domain.has_macro(), term, level + 1);
+    case Mechanism::mx: return matches_mx(frame, term);
+    case Mechanism::ptr: return matches_ptr(frame, term);
+    case Mechanism::exists: return matches_exists(frame, term);
     case Mechanism::all:
     case Mechanism::ip4:
     case Mechanism::ip6: break; // the engine's
     }
-    if (matched) tell(frame.depth, "{}: {}", term.text, *matched ? "matches" : "does not match");
-    return matched;
+    return false;
 }
 
 // RFC 7208 5.2
@@ -154,15 +184,16 @@ Result<bool> Evaluation::matches_include(Frame const& frame, Term const& term) {
     auto const domain = target(frame, term);
     if (equals_ignoring_case(domain, frame.domain)) // it could only end at the lookup limit
         return permanent("include has trivial recursion: " + term.text);
-    auto const verdict = check_domain(domain, frame.depth + 1);
+    auto const verdict = check_domain(domain, frame.level + 2);
     if (!verdict) return std::unexpected(verdict.error());
     if (*verdict == Verdict::none)
         return permanent(fmt::format("No valid SPF record for included domain: {}: {}", domain, term.text));
     return *verdict == Verdict::pass;
 }
 
-Result<bool> Evaluation::matches_addresses(std::string const& name, Term const& term, unsigned depth) {
-    auto const answers = lookup(name, address_type(), depth);
+Result<bool> Evaluation::matches_addresses(std::string const& name, bool by_macro, Term const& term,
+                                           unsigned level) {
+    auto const answers = lookup(name, by_macro, address_type(), level);
     if (!answers) return std::unexpected(answers.error());
     auto const prefix = client_.is_v4() ? term.prefix4 : term.prefix6;
     return std::ranges::any_of(*answers, [&](dns::DnsRecord const& record) {
@@ -172,12 +203,12 @@ Result<bool> Evaluation::matches_addresses(std::string const& name, Term const& 
 
 // RFC 7208 5.4
 Result<bool> Evaluation::matches_mx(Frame const& frame, Term const& term) {
-    auto answers = lookup(target(frame, term), dns::RecordType::mx, frame.depth);
+    auto answers = lookup(target(frame, term), term.domain.has_macro(), dns::RecordType::mx, frame.level + 2);
     if (!answers) return std::unexpected(std::move(answers.error()));
     if (answers->size() > max_mx) return permanent(fmt::format("More than {} MX records returned", max_mx));
     std::ranges::sort(*answers, {}, &dns::DnsRecord::preference);
     for (auto const& exchange : *answers) {
-        auto const matched = matches_addresses(exchange.data, term, frame.depth);
+        auto const matched = matches_addresses(exchange.data, false, term, frame.level + 2);
         if (!matched || *matched) return matched;
     }
     return false;
@@ -185,7 +216,8 @@ Result<bool> Evaluation::matches_mx(Frame const& frame, Term const& term) {
 
 // RFC 7208 5.7: always A, whatever the client's family.
 Result<bool> Evaluation::matches_exists(Frame const& frame, Term const& term) {
-    auto const answers = lookup(target(frame, term), dns::RecordType::a, frame.depth);
+    auto const answers =
+        lookup(target(frame, term), term.domain.has_macro(), dns::RecordType::a, frame.level + 2);
     if (!answers) return std::unexpected(answers.error());
     return !answers->empty();
 }
@@ -193,7 +225,7 @@ Result<bool> Evaluation::matches_exists(Frame const& frame, Term const& term) {
 // RFC 7208 5.5: what cannot be found out does not match.
 Result<bool> Evaluation::matches_ptr(Frame const& frame, Term const& term) {
     auto const domain = target(frame, term);
-    return std::ranges::any_of(validated_names(frame.depth),
+    return std::ranges::any_of(validated_names(frame.level + 2),
                                [&](std::string const& name) { return is_below_or_same(name, domain); });
 }
 
@@ -201,39 +233,6 @@ Result<> Evaluation::count_lookup() {
     if (outcome_.lookups >= limits_.lookups) return permanent("Too many DNS lookups");
     ++outcome_.lookups;
     return {};
-}
-
-Result<> Evaluation::count_void(std::string const& question) {
-    outcome_.void_names.push_back(question);
-    if (outcome_.void_names.size() > limits_.void_lookups)
-        return permanent(fmt::format("Void lookup limit of {} exceeded", limits_.void_lookups));
-    return {};
-}
-
-dns::RecordType Evaluation::address_type() const {
-    return client_.is_v4() ? dns::RecordType::a : dns::RecordType::aaaa;
-}
-
-Result<std::vector<dns::DnsRecord>> Evaluation::lookup(std::string const& name, dns::RecordType type,
-                                                       unsigned depth) {
-    auto answers = ask(name, type, depth);
-    if (answers && answers->empty() && dns::is_askable(name))
-        if (auto counted = count_void(fmt::format("{} {}", name, dns::to_string(type))); !counted)
-            return std::unexpected(std::move(counted.error()));
-    return answers;
-}
-
-Result<std::vector<dns::DnsRecord>> Evaluation::ask(std::string const& name, dns::RecordType type,
-                                                    unsigned depth) {
-    // RFC 7208 4.3 and 4.8: a name that cannot be asked for has no records.
-    if (!dns::is_askable(name)) return std::vector<dns::DnsRecord>();
-    auto answer = resolver_.lookup(name, type, deadline_);
-    if (!answer) {
-        tell(depth, "  lookup {} {}: {}", name, dns::to_string(type), answer.error().text);
-        return temporary(std::move(answer.error().text));
-    }
-    tell(depth, "  lookup {} {}: {} records", name, dns::to_string(type), answer->records.size());
-    return std::move(answer->records);
 }
 
 std::string Evaluation::target(Frame const& frame, Term const& term) {
@@ -258,26 +257,9 @@ std::string Evaluation::macro_value(Frame const& frame, char letter) {
     }
 }
 
-// RFC 7208 5.5: the client's names whose addresses hold the client.
-std::vector<std::string> const& Evaluation::validated_names(unsigned depth) {
-    if (validated_names_) return *validated_names_;
-    validated_names_.emplace();
-    auto const names = ask(dns::reverse_name(client_.octets()), dns::RecordType::ptr, depth);
-    if (!names) return *validated_names_;
-    for (std::size_t i = 0; i < std::min(names->size(), max_ptr); ++i) {
-        auto const& name = (*names)[i].data;
-        auto const addresses = ask(name, address_type(), depth);
-        if (addresses && std::ranges::any_of(*addresses, [&](dns::DnsRecord const& record) {
-                return record.data == client_.octets();
-            }))
-            validated_names_->push_back(name);
-    }
-    return *validated_names_;
-}
-
 // RFC 7208 7.3: the domain itself, else a name below it, else any; "unknown" when there is none.
 std::string Evaluation::client_name(Frame const& frame) {
-    auto const& names = validated_names(frame.depth);
+    auto const& names = validated_names(frame.level + 2);
     if (names.empty()) return "unknown";
     for (auto const& name : names)
         if (equals_ignoring_case(name, frame.domain)) return name;
@@ -303,7 +285,7 @@ std::string Evaluation::explanation(Verdict verdict) {
 std::optional<std::string> Evaluation::own_words() {
     if (!explaining_ || !explaining_->record.exp) return std::nullopt;
     auto const value = [&](char letter) { return macro_value(*explaining_, letter); };
-    auto const answers = ask(explaining_->record.exp->expand_domain(value), dns::RecordType::txt, 0);
+    auto const answers = ask_and_tell(explaining_->record.exp->expand_domain(value), dns::RecordType::txt, 1);
     if (!answers || answers->size() != 1) return std::nullopt;
     auto const text = MacroString::parse(answers->front().data, MacroString::Place::explanation);
     if (!text || text->empty()) return std::nullopt;

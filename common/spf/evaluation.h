@@ -23,40 +23,44 @@ class Evaluation {
     struct Frame {
         std::string domain;
         Record record;
-        unsigned depth = 0;
+        unsigned level = 0; // of the record in the trace; 0: of the check itself, no include around it
     };
 
-    Result<Verdict> check_domain(std::string domain, unsigned depth);
-    Result<std::optional<Record>> fetch_record(std::string const& domain, unsigned depth);
+    Result<Verdict> check_domain(std::string domain, unsigned level);
+    Result<std::optional<Record>> fetch_record(std::string const& domain, unsigned level);
     Result<std::optional<Verdict>> walk(Frame const& frame);
-    std::string deciding_term(Frame const& frame, Term const* matched) const;
+    std::size_t deciding_term(Frame const& frame, Term const* matched) const; // its place among the terms
     Result<bool> matches(Frame const& frame, Term const& term);
+    Result<bool> decide(Frame const& frame, Term const& term);
     Result<bool> matches_include(Frame const& frame, Term const& term);
-    Result<bool> matches_addresses(std::string const& name, Term const& term, unsigned depth);
+    Result<bool> matches_addresses(std::string const& name, bool by_macro, Term const& term, unsigned level);
     Result<bool> matches_mx(Frame const& frame, Term const& term);
     Result<bool> matches_exists(Frame const& frame, Term const& term);
     Result<bool> matches_ptr(Frame const& frame, Term const& term);
 
+    using Answers = Result<std::vector<dns::DnsRecord>>;
     Result<> count_lookup();
-    Result<> count_void(std::string const& question);
     // Absent: no record, or the name cannot be asked for. Void answers are counted.
-    Result<std::vector<dns::DnsRecord>> lookup(std::string const& name, dns::RecordType type, unsigned depth);
+    Answers lookup(std::string const& name, bool by_macro, dns::RecordType type, unsigned level);
     // The same without counting, for what RFC 7208 does not count: exp=, names of a PTR.
-    Result<std::vector<dns::DnsRecord>> ask(std::string const& name, dns::RecordType type, unsigned depth);
+    Answers ask_and_tell(std::string const& name, dns::RecordType type, unsigned level);
+    Answers ask(std::string const& name, dns::RecordType type, unsigned level);
     dns::RecordType address_type() const;
 
     std::string target(Frame const& frame, Term const& term);
     std::string macro_value(Frame const& frame, char letter);
-    std::vector<std::string> const& validated_names(unsigned depth);
+    std::vector<std::string> const& validated_names(unsigned level);
     std::string client_name(Frame const& frame); // %{p}
 
     std::string explanation(Verdict verdict);
     std::optional<std::string> own_words();
 
     template <class... T>
-    void tell(unsigned depth, fmt::format_string<T...> format, T&&... values) {
-        if (trace_) trace_(depth, fmt::format(format, std::forward<T>(values)...));
+    void tell(unsigned level, fmt::format_string<T...> format, T&&... values) {
+        if (trace_) trace_(level, fmt::format(format, std::forward<T>(values)...));
     }
+    void tell_of_networks(Frame const& frame, std::size_t from, std::size_t to);
+    void tell_of_end(unsigned level, std::string_view where, Error const& error); // once
 
     dns::Resolver& resolver_;
     Engine const& engine_;
@@ -67,6 +71,7 @@ class Evaluation {
     Mailbox sender_;
     Deadline deadline_;
     Outcome outcome_;
+    bool end_is_told_ = false;
     std::optional<Frame> explaining_; // the record that decided, includes left out: its exp= speaks
     std::optional<std::vector<std::string>> validated_names_;
 };

@@ -129,6 +129,10 @@ Result<MacroString> MacroString::parse_domain_spec(std::string_view text) {
     return parsed;
 }
 
+bool MacroString::has_macro() const {
+    return std::ranges::any_of(pieces_, [](Piece const& piece) { return piece.letter != 0; });
+}
+
 bool MacroString::ends_well() const {
     if (pieces_.empty()) return false;
     auto const& last = pieces_.back();

@@ -28,6 +28,7 @@ class MacroString {
 
     std::string const& text() const { return text_; }
     bool empty() const { return text_.empty(); }
+    bool has_macro() const;
 
     // At most max_expansion octets; what is beyond is not made.
     std::string expand(MacroValue const& value) const;

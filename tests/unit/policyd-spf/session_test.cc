@@ -1,7 +1,6 @@
 // A connection: order, pieces, broken requests, failures of our own.
 #include "tests/unit/support/catch.h"
 
-#include "policyd-spf/explain.h"
 #include "tests/unit/policyd-spf/bench.h"
 
 using namespace postern;
@@ -49,55 +48,4 @@ TEST_CASE("a failure of our own is answered with dunno and logged") {
     CHECK(test::replay(session, PolicyBench::request("192.0.2.1", "h.example", "u@pass.example")) ==
           "action=dunno\n\n");
     CHECK(at.log.expect("not checked because of a failure of our own: broken invariant"));
-}
-
-TEST_CASE("explain shows both identities, every lookup and the counts") {
-    PolicyBench at(
-        "h.example TXT v=spf1 a -all\nh.example A 192.0.2.1\np.example TXT v=spf1 include:i.example -all\n"
-        "i.example TXT v=spf1 mx ?all\n");
-    auto const report =
-        policyd_spf::explain(at.checker, *at.settings, "192.0.2.1", "h.example", "u@p.example");
-    CHECK(report.good);
-    CHECK(report.text == R"(HELO h.example from 192.0.2.1
-    lookup h.example TXT: 1 records
-  h.example: "v=spf1 a -all" (13 octets)
-  a (1 of 10 lookups)
-    lookup h.example A: 1 records
-  a: matches
-  a decides: pass
-  lookups: 1 of 10, void lookups: 0 of 2
-  result: pass (sender SPF authorized)
-
-MAIL FROM u@p.example from 192.0.2.1
-    lookup p.example TXT: 1 records
-  p.example: "v=spf1 include:i.example -all" (29 octets)
-  include:i.example (1 of 10 lookups)
-      lookup i.example TXT: 1 records
-    i.example: "v=spf1 mx ?all" (14 octets)
-    mx (2 of 10 lookups)
-      lookup i.example MX: 0 records
-    mx: does not match
-    ?all decides: neutral
-  include:i.example: does not match
-  -all decides: fail
-  lookups: 2 of 10, void lookups: 1 of 2
-    no answer: i.example MX
-  result: fail (SPF fail - not authorized)
-)");
-    CHECK_FALSE(policyd_spf::explain(at.checker, *at.settings, "here", "h", "s").good);
-}
-
-TEST_CASE("check-record tells a good record from one that is not") {
-    PolicyBench at("good.example TXT v=spf1 a -all\ngood.example A 192.0.2.1\nopen.example TXT v=spf1 +all\n"
-                   "void.example TXT v=spf1 a:gone.example -all\nbroken.example TXT v=spf1 moo\n");
-    auto const check = [&](std::string_view domain) {
-        return policyd_spf::check_record(at.checker, *at.settings, domain);
-    };
-    CHECK(check("good.example").good);
-    CHECK(check("good.example").text.contains("lookups: 1 of 10, void lookups: 0 of 2"));
-    CHECK_FALSE(check("void.example").good);
-    CHECK(check("void.example").text.contains("no answer: gone.example A"));
-    CHECK_FALSE(check("broken.example").good);
-    CHECK_FALSE(check("none.example").good);
-    CHECK(check("open.example").text.contains("lets everybody send"));
 }

@@ -253,6 +253,12 @@ TEST_CASE("127 macros in exp= and 8000 octets in exists do no harm") {
     Bench bench("");
     bench.resolver.zone.txt("example.com", "v=spf1 -all exp=" + exp + "x.example");
     CHECK(bench.verdict() == "fail");
+    // CVE-2023-42118: an explanation that breaks libspf2's stack.
+    Bench text("example.com TXT v=spf1 -all exp=x.example");
+    text.resolver.zone.txt("x.example", exp + "y");
+    std::string users;
+    for (int i = 0; i < 100; ++i) users += "user";
+    CHECK(text.outcome().explanation == users.substr(0, Outcome::max_explanation) + "...");
     Bench exists("");
     exists.resolver.zone.txt("example.com",
                              "v=spf1 exists:" + exp + std::string(8000, 'y') + ".example -all");
@@ -291,25 +297,60 @@ TEST_CASE("the trace names the term that decides") {
     CHECK(last("v=spf1 ip4:192.0.2.0/24", "203.0.113.1") == "no term matches: neutral");
 }
 
-TEST_CASE("the trace tells every term and lookup") {
-    Bench bench(
-        "example.com TXT v=spf1 include:inc.example -all\ninc.example TXT v=spf1 a\ninc.example A 192.0.2.1");
-    std::string told;
-    Checker(bench.resolver, *bench.engine)
-        .check({*IpAddress::parse("192.0.2.1"), "user@example.com", "h.example"}, {},
-               [&](unsigned depth, std::string const& line) {
-                   told += std::string(depth * 2, ' ') + line + "\n";
-               });
-    CHECK(told == R"(  lookup example.com TXT: 1 records
-example.com: "v=spf1 include:inc.example -all" (31 octets)
-include:inc.example (1 of 10 lookups)
-    lookup inc.example TXT: 1 records
-  inc.example: "v=spf1 a" (8 octets)
-  a (2 of 10 lookups)
-    lookup inc.example A: 1 records
-  a: matches
-  a decides: pass
-include:inc.example: matches
-include:inc.example decides: pass
+TEST_CASE("the trace tells every term and lookup, and where a check ends early") {
+    auto const told = [](std::string_view records) {
+        Bench bench(records);
+        bench.resolver.zone.fail("down.example");
+        std::string out;
+        Checker(bench.resolver, *bench.engine)
+            .check({*IpAddress::parse("192.0.2.1"), "user@example.com", "h.example"}, {},
+                   [&](unsigned level, std::string const& line) {
+                       out += std::string(std::size_t{2} * level, ' ') + line + "\n";
+                   });
+        return out;
+    };
+    CHECK(
+        told("example.com TXT v=spf1 ip4:10.0.0.0/8 ip6:2001:db8::/32 include:inc.example ip4:10.1.1.1 -all\n"
+             "inc.example TXT v=spf1 mx ~all\ninc.example MX 5 m.example\nm.example A 192.0.2.1") ==
+        R"(example.com: "v=spf1 ip4:10.0.0.0/8 ip6:2001:db8::/32 include:inc.example ip4:10.1.1.1 -all" (77 octets)
+  ip4:10.0.0.0/8: does not match
+  ip6:2001:db8::/32: does not match
+  include:inc.example (1 of 10 lookups)
+    inc.example: "v=spf1 mx ~all" (14 octets)
+      mx (2 of 10 lookups)
+        lookup inc.example MX: 5 m.example
+        lookup m.example A: 192.0.2.1
+      mx: matches
+      mx decides: pass
+  include:inc.example: matches
+  include:inc.example decides: pass
 )");
+    CHECK(
+        told("example.com TXT v=spf1 ip4:10.0.0.1 ip4:10.0.0.2 ip4:10.0.0.3 ip4:10.0.0.4 a:x.example "
+             "redirect=b.example\nb.example TXT v=spf1 include:c.example -all\n"
+             "c.example TXT v=spf1 a:down.example -all") ==
+        R"(example.com: "v=spf1 ip4:10.0.0.1 ip4:10.0.0.2 ip4:10.0.0.3 ip4:10.0.0.4 a:x.example redirect=b.example" (89 octets)
+  ip4:10.0.0.1 ... ip4:10.0.0.4: 4 networks, none holds the client
+  a:x.example (1 of 10 lookups)
+    lookup x.example A: none (1 of 2 void lookups)
+  a:x.example: does not match
+  redirect=b.example (2 of 10 lookups)
+b.example: "v=spf1 include:c.example -all" (29 octets)
+  include:c.example (3 of 10 lookups)
+    c.example: "v=spf1 a:down.example -all" (26 octets)
+      a:down.example (4 of 10 lookups)
+        lookup down.example A: SERVFAIL
+      a:down.example: SERVFAIL; this ends the check
+)");
+    CHECK(told("example.com TXT v=spf1 moo") ==
+          "example.com: \"v=spf1 moo\" (10 octets)\nexample.com: Unknown mechanism found: moo; this ends the "
+          "check\n");
+}
+
+TEST_CASE("names without an answer are dead only where no macro made them") {
+    Bench bench("example.com TXT v=spf1 a:gone.example exists:%{i}.list.example ?all");
+    auto const outcome = bench.outcome();
+    CHECK(outcome.void_names.size() == 2);
+    CHECK(outcome.dead_names == std::vector<std::string>{"gone.example"});
+    CHECK(outcome.longest_record == 51);
 }
