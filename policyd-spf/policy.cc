@@ -67,12 +67,22 @@ struct Policy::Case {
 std::string Policy::Case::shown(Answer const& answer) const {
     std::string const kind(kind_word(answer.kind));
     auto const last = answer.kind == Answer::Kind::result_only ? "restriction" : kind;
-    if (skipped_by)
+    if (skipped_by) { // stock keeps the field of the first list alone
+        auto const field = *skipped_by == Bypass::List::skip_addresses ? answer.text : "None";
         return python_list(
-            {"N/A", std::string(Bypass::words_of(*skipped_by).result), "N/A", kind, answer.text, last});
+            {"N/A", std::string(Bypass::words_of(*skipped_by).result), "N/A", kind, field, last});
+    }
     auto const finding = decisive.value_or(Finding{});
-    return python_list({verdict_word(finding.verdict), finding.explanation,
-                        std::string(scope_word(finding.scope)), kind, answer.text, last});
+    std::vector<std::string> words = {verdict_word(finding.verdict),
+                                      finding.explanation,
+                                      std::string(scope_word(finding.scope)),
+                                      kind,
+                                      answer.text,
+                                      last};
+    bool const refused = answer.kind == Answer::Kind::reject || answer.kind == Answer::Kind::defer;
+    if (subject.sender.empty() && !refused) // stock adds these two once more
+        words.insert(words.end(), {helo_field, kind});
+    return python_list(words);
 }
 
 std::string Policy::reply_to(Request const& request) {
@@ -322,9 +332,10 @@ bool Policy::is_no_mail_domain(Case& at, Scope scope) {
     auto const domain = scope == Scope::helo ? at.subject.helo : domain_of_sender(at.subject.sender);
     auto const answer = shared_.resolver.lookup(domain, dns::RecordType::txt, at.deadline);
     if (!answer) return false;
-    auto const record = std::ranges::find_if(
-        answer->records, [](dns::DnsRecord const& each) { return spf::is_spf_record(each.data); });
+    auto const is_spf = [](dns::DnsRecord const& each) { return spf::is_spf_record(each.data); };
+    auto const record = std::ranges::find_if(answer->records, is_spf);
     if (record == answer->records.end()) return false;
+    if (std::ranges::count_if(answer->records, is_spf) > 1) return false; // whichever came first
     if (at.logs(5))
         shared_.log.info("Pyspf Cached SPF record before {} No_Mail check: {}",
                          scope == Scope::helo ? "HELO" : "mfrom",

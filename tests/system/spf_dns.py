@@ -7,12 +7,14 @@ import threading
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SPF": 99}
 NAMES = {number: name for name, number in TYPES.items()}
 UDP_LIMIT = 1232
+HELD = b""
 
 
 class SpfDns:
     """records: {name: [(type, value), ...]}; value: an address, a name, (preference, name), or a list of strings of
-    octets. A record ("FAIL", type or None) answers SERVFAIL, ("SILENT", type or None) answers nothing. More than one
-    thread may ask at a time; change records as you like.
+    octets. A record ("FAIL", type or None) answers SERVFAIL, ("SILENT", type or None) answers nothing; a name with
+    ("HELD", None) is answered when release() is called. More than one thread may ask at a time; change records as you
+    like.
     """
 
     def __init__(self, records=None):
@@ -23,6 +25,8 @@ class SpfDns:
         self.server = f"127.0.0.1@{self.port}"
         self._threads = [threading.Thread(target=run, daemon=True) for run in (self._serve_udp, self._serve_tcp)]
         self._ending = False
+        self._lock = threading.Lock()
+        self._held = []  # (query, peer) that wait for release(); None: nothing waits any more
 
     @staticmethod
     def _pair():
@@ -62,6 +66,22 @@ class SpfDns:
             reply = self._reply(query, False) if len(query) > 12 else None
             if reply:
                 self._udp.sendto(reply, peer)
+            elif reply == HELD:
+                self._hold(query, peer)
+
+    def _hold(self, query, peer):
+        with self._lock:
+            if self._held is not None:
+                self._held.append((query, peer))
+                return
+        self._udp.sendto(self._reply(query, False), peer)
+
+    def release(self):
+        """Answers all that is held, and holds nothing from now on."""
+        with self._lock:
+            waiting, self._held = self._held, None
+        for query, peer in waiting:
+            self._udp.sendto(self._reply(query, False), peer)
 
     def _serve_tcp(self):
         while not self._ending:
@@ -88,8 +108,8 @@ class SpfDns:
         question = query[12:at + 5]
         self.questions.append((name.decode("latin-1").lower(), kind))
         code, answers = self._answer(name.decode("latin-1").lower(), kind)
-        if code is None:
-            return None
+        if code in (None, HELD):
+            return code
         body = b"".join(answers)
         truncated = not tcp and len(body) > UDP_LIMIT
         authority = b"" if answers else self._record("", "SOA", None)
@@ -101,6 +121,8 @@ class SpfDns:
         answers, exists = [], False
         for _ in range(20):
             rows = self.records.get(name, [])
+            if ("HELD", None) in rows and self._held is not None:
+                return HELD, []
             exists = bool(rows) or any(other.endswith("." + name) for other in self.records)
             wanted = [value for row, value in rows if row == kind]
             alias = [value for row, value in rows if row == "CNAME"]

@@ -142,6 +142,10 @@ DEBUG = [
     (PER_USER, [ask("helo.example", "u@none.example", recipient=who, instance=str(n)) for n, who in enumerate(RECIPIENTS)]),
     (PER_USER, [ask("none.example", "u@pass.example", recipient="")]),
     (["Per_User = text,/nonexistent/per_user.txt"], [ask("none.example", "u@pass.example")]),
+    (["Whitelist = 192.0.2.0/24"], [ask("none.example", "u@fail.example")] * 2),
+    (["Domain_Whitelist_PTR = trusted.example", "Header_Type = AR"], [ask("none.example", "u@fail.example")] * 2),
+    ([], [ask("none.example", "")] * 2), (["HELO_reject = Null"], [ask("fail.example", "")] * 2),
+    (["HELO_pass_restriction = passed"], [ask("pass.example", "")] * 2),
 ]
 # Everything at level 5; of the other levels enough to know at which one each line begins.
 CASES += [(f"debugLevel {level}, {number}", [f"debugLevel = {level}", "Authserv_Id = mx.example", *conf], requests)

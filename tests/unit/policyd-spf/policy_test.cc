@@ -92,6 +92,9 @@ TEST_CASE("No_Mail rejects only for domains that send none") {
     CHECK(with("No_Mail = True", "none.example", "u@sends.example") == "prepend");
     CHECK(with("No_Mail = True", "sends.example", "") == "prepend");
     CHECK(with("No_Mail = True", "fail.example", "") == "reject");
+    PolicyBench two("two.example TXT v=spf1 -all\ntwo.example TXT v=spf1 +all\n",
+                    "No_Mail = True\nPermError_reject = True");
+    CHECK(kind(two, "none.example", "u@two.example") == "prepend"); // whichever record comes first
 }
 
 TEST_CASE("Reject_Not_Pass_Domains rejects what is in or below a listed domain") {

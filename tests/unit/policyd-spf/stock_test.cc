@@ -108,7 +108,7 @@ TEST_CASE("answers, and log lines at every debugLevel, are those of python polic
             bench.log.expect(expected);
         ++cases;
     }
-    CHECK(cases == 304);
+    CHECK(cases == 309);
 }
 
 TEST_CASE("the sample configuration is the table of settings") {
