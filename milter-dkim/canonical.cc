@@ -101,6 +101,7 @@ BodyHash& BodyHash::operator=(BodyHash&&) noexcept = default;
 void BodyHash::hash(std::string_view text) {
     auto const size = std::min<std::uint64_t>(text.size(), limit_ - hashed_);
     if (size > 0) EVP_DigestUpdate(context_.get(), text.data(), size);
+    if (copy_ != nullptr) *copy_ += text.substr(0, size);
     hashed_ += size;
 }
 

@@ -30,6 +30,9 @@ class BodyHash {
     BodyHash(BodyHash&&) noexcept;
     BodyHash& operator=(BodyHash&&) noexcept;
 
+    // What is hashed is appended to the text, too, which must outlive this.
+    void copy_to(std::string& text) { copy_ = &text; }
+
     void add(std::string_view chunk);
     // Once, after the last octet; 32 octets.
     std::string finish();
@@ -67,6 +70,7 @@ class BodyHash {
     bool carriage_return_ = false; // the last octet of the last chunk
     std::uint64_t length_ = 0;
     std::uint64_t hashed_ = 0;
+    std::string* copy_ = nullptr;
 };
 
 // SHA-256 of a text; 32 octets.

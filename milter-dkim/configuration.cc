@@ -113,6 +113,16 @@ void warn_of_patterns(Configuration const& configuration, std::vector<Problem>& 
     }
 }
 
+void load_replacements(Configuration& to, Opener& opener, std::vector<Problem>& problems) {
+    auto const& from = to.settings;
+    to.replace_headers = opener.open("ReplaceHeaders", from.replace_headers);
+    if (from.replace_rules.empty()) return;
+    if (auto const text = config::read_file(from.replace_rules))
+        to.replacements = Replacements::parse(*text, from.replace_rules, problems);
+    else
+        problems.push_back({Problem::Severity::error, from.place_of("ReplaceRules"), text.error().text});
+}
+
 void load_keys(Configuration& to, Opener& opener, Log& log, std::vector<Problem>& problems) {
     auto const& from = to.settings;
     auto store = std::make_shared<KeyStore>(
@@ -135,6 +145,13 @@ void load_keys(Configuration& to, Opener& opener, Log& log, std::vector<Problem>
 
 } // namespace
 
+Result<std::string> Configuration::replaced(std::string_view name, std::string value) const {
+    if (replacements.empty()) return value;
+    auto const meant = replace_headers ? replace_headers->contains(name) : true;
+    if (!meant) return std::unexpected(meant.error());
+    return *meant ? replacements.applied(std::move(value)) : std::move(value);
+}
+
 std::shared_ptr<Configuration const> Configuration::make(Settings settings, DataSetOpener const& opener,
                                                          Log& log, std::vector<Problem>& problems) {
     auto made = std::make_shared<Configuration>();
@@ -143,11 +160,13 @@ std::shared_ptr<Configuration const> Configuration::make(Settings settings, Data
     open_sets(*made, open);
     warn_of_patterns(*made, problems);
     load_keys(*made, open, log, problems);
+    load_replacements(*made, open, problems);
     auto const& from = made->settings;
     made->headers.sign = open.names("SignHeaders", from.sign_headers, recommended);
     made->headers.omit = open.names("OmitHeaders", from.omit_headers, changing);
     made->headers.oversign = open.names("OverSignHeaders", from.oversign_headers, {});
     made->must_be_signed = open.names("MustBeSigned", from.must_be_signed, {});
+    made->sender_headers = open.names("SenderHeaders", from.sender_headers, {});
     return made;
 }
 

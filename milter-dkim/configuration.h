@@ -2,6 +2,7 @@
 #pragma once
 
 #include "milter-dkim/data_set.h"
+#include "milter-dkim/replacements.h"
 #include "milter-dkim/settings.h"
 #include "milter-dkim/tables.h"
 
@@ -46,6 +47,12 @@ class Configuration {
     std::string default_key_error;                 // why there is none although it is configured
     HeaderChoice headers;
     std::vector<std::string> must_be_signed;
+    std::vector<std::string> sender_headers;
+    Replacements replacements;
+    std::unique_ptr<DataSet> replace_headers; // null: all
+
+    // A header field's value as ReplaceRules make it.
+    Result<std::string> replaced(std::string_view name, std::string value) const;
 };
 
 } // namespace postern::milter_dkim

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "milter-dkim/configuration.h"
-#include "milter-dkim/decision.h"
+#include "milter-dkim/message_facts.h"
 
 #include <string_view>
 #include <vector>

@@ -51,8 +51,8 @@ std::string results_text(ResultsStyle const& style, std::vector<SignatureResult>
     for (auto const& each : results)
         if (pieces.size() <= max_listed) pieces.push_back(piece_of(each, style.no_header_b) + ";");
     if (results.empty()) pieces.emplace_back("dkim=none;");
-    // Debian builds OpenDKIM with ATPS (RFC 6541), which is never asked for here.
-    pieces.emplace_back("dkim-atps=neutral");
+    // Debian builds OpenDKIM with ATPS (RFC 6541), which always has its say.
+    pieces.push_back(fmt::format("dkim-atps={}", style.atps));
     std::string out = pieces.front();
     auto column = name_columns + out.size() + (style.leading_space ? 1 : 0);
     for (std::size_t i = 1; i < pieces.size(); ++i) {

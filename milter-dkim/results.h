@@ -1,6 +1,7 @@
 // Results of signatures, and Authentication-Results (RFC 8601) in OpenDKIM's wording and folds.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,14 @@ struct SignatureResult {
     std::string algorithm; // a=
     std::string selector;  // s=
     std::string signature; // so much of b= as tells it from the others
+
+    // For statistics, reports and scripts, in libopendkim's numbers (DKIM_SIGERROR_*, DKIM_SIGBH_*).
+    int error = -1;
+    int body_hash = -1;           // 0: matches, 1: does not, -1: was not compared
+    std::int64_t body_length = 0; // canonical octets
+    std::int64_t covered = 0;     // of them those that were hashed
+    std::int64_t limit = -1;      // l=; -1: none
+    bool partial = false;         // good but for what stands behind l=, and Minimum is content with that
 };
 
 std::string_view to_string(SignatureResult::Kind kind);
@@ -26,7 +35,8 @@ std::string_view to_string(SignatureResult::Kind kind);
 struct ResultsStyle {
     std::string authserv_id; // with "/jobid" where that is wanted
     bool no_header_b = false;
-    bool leading_space = false; // the value will be written with one: it counts for the folds
+    bool leading_space = false;        // the value will be written with one: it counts for the folds
+    std::string_view atps = "neutral"; // RFC 6541's result: pass, fail, or neutral when nothing was asked
 };
 
 // The value of the field, lines joined with "\n"; no results give dkim=none.

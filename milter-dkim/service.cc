@@ -18,13 +18,14 @@ constexpr auto stop_grace = std::chrono::milliseconds(600);
 
 bool same_dns(Settings const& a, Settings const& b) {
     return a.nameservers == b.nameservers && a.resolver_configuration == b.resolver_configuration &&
-           a.trust_anchor_file == b.trust_anchor_file;
+           a.trust_anchor_file == b.trust_anchor_file && a.dns_connect == b.dns_connect;
 }
 
 Result<std::shared_ptr<dns::Resolver>> make_resolver(Settings const& settings, Log& log, Metrics& metrics) {
     dns::ResolverSettings wanted;
     wanted.nameservers = settings.nameservers;
     wanted.trust_anchor_file = settings.trust_anchor_file;
+    wanted.tcp_only = settings.dns_connect;
     if (!settings.resolver_configuration.empty())
         wanted.unbound_configuration = {settings.resolver_configuration};
     auto made = dns::make_unbound_resolver(wanted, log, metrics);
@@ -90,6 +91,7 @@ Result<std::shared_ptr<Generation const>>
 Service::generation_of(std::shared_ptr<Configuration const> configuration) {
     auto made = std::make_shared<Generation>();
     auto const before = current();
+    if (before) made->reporter = before->reporter;
     if (before && same_dns(before->configuration->settings, configuration->settings))
         made->resolver = before->resolver;
     else {

@@ -4,13 +4,15 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/mail/auth_results.h"
+#include "milter-dkim/atps.h"
 #include "milter-dkim/forged_results.h"
+#include "milter-dkim/header_rules.h"
 #include "milter-dkim/hosts.h"
+#include "milter-dkim/origin.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <ctime>
 
@@ -127,8 +129,10 @@ Verdict Session::connect(milter::Client const& client, milter::Macros const& mac
     return Verdict::next();
 }
 
-Verdict Session::mail_from(std::string_view, std::vector<std::string> const&, milter::Macros const& macros) {
+Verdict Session::mail_from(std::string_view path, std::vector<std::string> const&,
+                           milter::Macros const& macros) {
     message_ = Message();
+    message_.envelope_from = without_brackets(path);
     message_.canonicalization = settings().canonicalization;
     if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
     return Verdict::next();
@@ -153,7 +157,12 @@ Verdict Session::header(std::string_view name, std::string_view value, milter::M
     std::string kept = offered_.leading_space ? std::string(value) : " " + std::string(value);
     if (equals_ignoring_case(name, settings().select_canonicalization_header))
         if (auto const chosen = parse_canonicalization(trim(value))) message_.canonicalization = *chosen;
-    message_.headers.emplace_back(std::string(name), std::move(kept));
+    auto replaced = generation_->configuration->replaced(name, std::move(kept));
+    if (!replaced) {
+        write(LogLevel::error, replaced.error().text);
+        return Verdict::tempfail();
+    }
+    message_.headers.emplace_back(std::string(name), std::move(*replaced));
     return Verdict::next();
 }
 
@@ -183,8 +192,12 @@ Verdict Session::end_of_headers(milter::Macros const& macros) {
     message_.decision = decide(*generation_->configuration, facts(macros));
     for (auto const& line : message_.decision.lines)
         if (!line.why || settings().log_why) write(line.level, line.text);
-    if (settings().required_headers && breaks_required_headers())
-        return Verdict::reject("550", "5.0.0", "message header breaks RFC 5322");
+    if (settings().required_headers)
+        if (auto const fault = required_headers_fault(message_.headers)) {
+            write(LogLevel::info, "RFC5322 header requirement error: " + *fault);
+            return Verdict::reject("550", "5.0.0", *fault);
+        }
+    if (is_malformed()) message_.decision.action = Decision::Action::malformed;
     switch (message_.decision.action) {
     case Decision::Action::pass: return pass(macros);
     case Decision::Action::tempfail: outcomes_.count_tempfail(); return Verdict::tempfail();
@@ -211,19 +224,15 @@ Verdict Session::pass(milter::Macros const& macros) {
     return Verdict::next();
 }
 
-// RFC 5322 3.6: one From, one Date, at most one of the others.
-bool Session::breaks_required_headers() {
-    constexpr std::array<std::string_view, 10> single{
-        "From", "Date", "Reply-To", "To", "Cc", "Bcc", "Message-Id", "In-Reply-To", "References", "Subject"};
-    for (auto const name : single) {
-        auto const count = std::ranges::count_if(
-            message_.headers, [&](auto const& field) { return equals_ignoring_case(field.first, name); });
-        if (count > 1 || (count == 0 && (name == "From" || name == "Date"))) {
-            write(LogLevel::info, "RFC5322 header requirement error");
-            return true;
-        }
-    }
-    return false;
+// StrictHeaders, for what would be signed or verified.
+bool Session::is_malformed() {
+    auto const action = message_.decision.action;
+    if (!settings().strict_headers ||
+        (action != Decision::Action::sign && action != Decision::Action::verify))
+        return false;
+    auto const fault = strict_headers_fault(message_.headers);
+    if (fault) write(LogLevel::info, "syntax error: " + *fault);
+    return fault.has_value();
 }
 
 SigningOptions Session::signing_options() const {
@@ -234,13 +243,8 @@ SigningOptions Session::signing_options() const {
     options.copies_headers = settings().diagnostics;
     options.requests_reports = settings().request_reports;
     options.lone_ends = settings().fix_crlf;
-    auto const& configuration = *generation_->configuration;
-    if (configuration.body_length_db)
-        for (auto const& recipient : message_.recipients)
-            if (configuration.body_length_db->contains(recipient).value_or(false))
-                options.tells_length = true;
-    if (configuration.atps_domains &&
-        configuration.atps_domains->contains(message_.decision.sender_domain).value_or(false)) {
+    options.tells_length = message_.decision.tells_length;
+    if (message_.decision.names_third_party) {
         options.atps_domain = message_.decision.sender_domain;
         options.atps_hash = settings().atps_hash_algorithm;
     }
@@ -269,6 +273,8 @@ Verdict Session::start_verifying() {
 }
 
 Verdict Session::body(std::string_view chunk) {
+    if (wants_body(settings()) && message_.body.size() < max_body_copy)
+        message_.body += chunk.substr(0, max_body_copy - message_.body.size());
     if (message_.signer) {
         message_.signer->body(chunk);
         return Verdict::next();
@@ -326,8 +332,17 @@ Verdict Session::finish_signing(milter::Editor& editor) {
             write(LogLevel::info,
                   fmt::format("DKIM-Signature field added (s={}, d={})", request->selector, request->domain));
     }
+    if (settings().keep_temporary_files) keep_signed_copies(*signatures);
     add_software_header(editor);
     return Verdict::accept();
+}
+
+void Session::keep_signed_copies(std::vector<Signer::Signature> const& signatures) {
+    for (auto const& each : signatures) {
+        auto const value = " " + each.value;
+        bookkeeper().keep_copies(message_.job_id, SignatureField::read(value), value, message_.headers,
+                                 message_.body);
+    }
 }
 
 // From the last, so that the others keep their numbers.
@@ -346,12 +361,49 @@ Verdict Session::finish_verifying(milter::Editor& editor) {
     for (auto const& each : results) outcomes_.count(each.kind);
     if (results.empty()) outcomes_.count_unsigned();
     log_results(results);
+    auto verified = verified_message();
+    verified.results = results;
+    auto const atps = check_atps(*generation_->configuration, *generation_->resolver, verified);
     if (!results.empty() || settings().always_add_ar_header)
         told(editor.insert_header(
             0, mail::auth_results_name,
-            results_text({authserv_id(), settings().no_header_b, offered_.leading_space}, results)));
+            results_text({authserv_id(), settings().no_header_b, offered_.leading_space, to_string(atps)},
+                         results)));
+    auto const record = failure_record(verified);
+    bookkeeper().write_down(verified, atps, record, std::time(nullptr));
     add_software_header(editor);
-    return after(message_.verifier->outcome(), results, editor);
+    return after(verified, record, editor);
+}
+
+VerifiedMessage Session::verified_message() const {
+    VerifiedMessage verified;
+    verified.job_id = message_.job_id;
+    verified.our_host = host_name_;
+    verified.client_address = client_.address;
+    verified.envelope_from = message_.envelope_from;
+    verified.sender_domain = message_.decision.sender_domain;
+    verified.headers = &message_.headers;
+    for (std::size_t i = 0; i < message_.verifier->signature_count(); ++i)
+        verified.signatures.push_back(&message_.verifier->signature_field(i));
+    for (auto const& [name, value] : message_.headers)
+        if (equals_ignoring_case(name, signature_name)) verified.signature_values.push_back(&value);
+    verified.body = message_.body;
+    return verified;
+}
+
+// Asked for only when something is to be done with it.
+std::optional<ReportingRecord> Session::failure_record(VerifiedMessage const& verified) {
+    auto const failed = verified.first_failed();
+    auto const handling = settings().on_bad_signature;
+    bool const refuses = handling == Handling::reject || handling == Handling::tempfail;
+    if (message_.verifier->outcome() != Verifier::Outcome::bad_signature || failed == VerifiedMessage::none ||
+        (!settings().send_reports && !refuses))
+        return std::nullopt;
+    auto record =
+        reporting_record(*generation_->configuration, *generation_->resolver, *verified.signatures[failed]);
+    if (record) return std::move(*record);
+    write(LogLevel::notice, "no report: " + record.error().text);
+    return std::nullopt;
 }
 
 void Session::log_results(std::vector<SignatureResult> const& results) {
@@ -375,12 +427,13 @@ void Session::log_results(std::vector<SignatureResult> const& results) {
     }
 }
 
-Verdict Session::after(Verifier::Outcome outcome, std::vector<SignatureResult> const& results,
+Verdict Session::after(VerifiedMessage const& verified, std::optional<ReportingRecord> const& record,
                        milter::Editor& editor) {
+    auto const& results = verified.results;
     auto const selected = results.empty() ? SignatureResult() : results.front();
     auto const where = fmt::format("(s={}, d={})", printable(selected.selector), printable(selected.domain));
     auto const& trouble = message_.verifier->trouble();
-    switch (outcome) {
+    switch (message_.verifier->outcome()) {
     case Verifier::Outcome::good:
         if (settings().syslog_success) write(LogLevel::info, "DKIM verification successful");
         return Verdict::accept();
@@ -389,13 +442,10 @@ Verdict Session::after(Verifier::Outcome outcome, std::vector<SignatureResult> c
             write(settings().on_no_signature == Handling::accept ? LogLevel::debug : LogLevel::notice,
                   "no signature data");
         return handle(settings().on_no_signature, "7.0", "no DKIM signature data", &editor);
-    case Verifier::Outcome::bad_signature:
-        write(LogLevel::notice,
-              trouble.empty() ? "bad signature data" : "signature processing failed: " + trouble);
-        if (message_.verifier->test_key()) return Verdict::accept();
-        if (settings().quarantine) told(editor.quarantine("DKIM signature failed to verify"));
-        if (!settings().redirect_failures_to.empty()) redirect(editor);
-        return handle(settings().on_bad_signature, "7.0", "bad DKIM signature data", &editor);
+    case Verifier::Outcome::partial:
+        write(LogLevel::info, "signature covers only part of the body");
+        return Verdict::accept();
+    case Verifier::Outcome::bad_signature: return after_bad_signature(record, editor);
     case Verifier::Outcome::key_not_found:
         write(LogLevel::error, fmt::format("key retrieval failed {}: no such key", where));
         return handle(settings().on_key_not_found, "7.5", "DKIM key retrieval failed", &editor);
@@ -404,9 +454,28 @@ Verdict Session::after(Verifier::Outcome outcome, std::vector<SignatureResult> c
         return handle(settings().on_dns_error, "7.5", "DKIM key retrieval failed", &editor);
     case Verifier::Outcome::internal_error:
         write(LogLevel::error, "internal error from libopendkim: " + trouble);
+        if (settings().capture_unknown_errors) {
+            told(editor.quarantine("capture requested"));
+            return Verdict::accept();
+        }
         return handle(settings().on_internal_error, "7.0", "internal DKIM error", &editor);
     }
     return Verdict::tempfail();
+}
+
+Verdict Session::after_bad_signature(std::optional<ReportingRecord> const& record, milter::Editor& editor) {
+    auto const& trouble = message_.verifier->trouble();
+    write(LogLevel::notice,
+          trouble.empty() ? "bad signature data" : "signature processing failed: " + trouble);
+    if (message_.verifier->test_key()) return Verdict::accept();
+    if (settings().quarantine) told(editor.quarantine("DKIM signature failed to verify"));
+    if (!settings().redirect_failures_to.empty())
+        if (auto const done = redirect(editor); !done) {
+            write(LogLevel::error, done.error().text);
+            return Verdict::tempfail();
+        }
+    auto const prefix = record && !record->smtp_text.empty() ? record->smtp_text + ": " : std::string();
+    return handle(settings().on_bad_signature, "7.0", prefix + "bad DKIM signature data", &editor);
 }
 
 // editor is null before the end of the message, where nothing can be quarantined yet.
@@ -426,12 +495,14 @@ Verdict Session::handle(Handling handling, std::string_view enhanced_tail, std::
     return Verdict::tempfail();
 }
 
-void Session::redirect(milter::Editor& editor) {
+// Half of it would let the message through to whom it was sent.
+Result<> Session::redirect(milter::Editor& editor) {
     for (auto const& recipient : message_.recipients) {
-        told(editor.delete_recipient("<" + recipient + ">"));
-        told(editor.add_header("X-Original-Recipient", printable(recipient)));
+        if (auto done = editor.delete_recipient("<" + recipient + ">"); !done) return done;
+        if (auto done = editor.add_header("Original-Recipient", "rfc822;" + printable(recipient)); !done)
+            return done;
     }
-    told(editor.add_recipient("<" + settings().redirect_failures_to + ">"));
+    return editor.add_recipient("<" + settings().redirect_failures_to + ">");
 }
 
 void Session::add_software_header(milter::Editor& editor) {

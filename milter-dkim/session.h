@@ -5,6 +5,7 @@
 #include "common/base/metrics.h"
 #include "common/dns/resolver.h"
 #include "common/milter/session.h"
+#include "milter-dkim/bookkeeping.h"
 #include "milter-dkim/configuration.h"
 #include "milter-dkim/decision.h"
 #include "milter-dkim/signer.h"
@@ -23,6 +24,7 @@ struct Generation {
     std::shared_ptr<Configuration const> configuration;
     std::shared_ptr<VerifyingLibrary const> library;
     std::shared_ptr<dns::Resolver> resolver;
+    std::shared_ptr<Reporter const> reporter = std::make_shared<Reporter>();
 };
 
 // Counters; the labels come from here, so that they are there from the start.
@@ -70,6 +72,7 @@ class Session final : public milter::Session {
   private:
     struct Message {
         std::string job_id;
+        std::string envelope_from;
         std::vector<std::string> recipients;
         HeaderList headers;
         std::size_t header_octets = 0;
@@ -77,6 +80,7 @@ class Session final : public milter::Session {
         Decision decision;
         std::optional<Signer> signer;
         std::unique_ptr<Verifier> verifier;
+        std::string body; // as far as somebody will look at it
         bool too_large = false;
         bool only_cleans = false; // passes, but for the results that a stranger forged
         std::vector<bool> forged; // of the Authentication-Results, from the top
@@ -89,19 +93,24 @@ class Session final : public milter::Session {
     milter::Verdict finish_malformed(milter::Editor& editor);
     milter::Verdict too_many_headers(std::string_view name, std::string_view value);
     void note_results(std::string_view name, std::string_view value);
-    bool breaks_required_headers();
+    bool is_malformed();
     SigningOptions signing_options() const;
+    VerifiedMessage verified_message() const;
+    std::optional<ReportingRecord> failure_record(VerifiedMessage const& verified);
+    void keep_signed_copies(std::vector<Signer::Signature> const& signatures);
     void remove_signatures(milter::Editor& editor);
     void remove_forged_results(milter::Editor& editor);
     milter::Verdict pass(milter::Macros const& macros);
     MessageFacts facts(milter::Macros const& macros) const;
     std::string_view our_name() const;
     void log_results(std::vector<SignatureResult> const& results);
-    milter::Verdict after(Verifier::Outcome outcome, std::vector<SignatureResult> const& results,
+    milter::Verdict after(VerifiedMessage const& verified, std::optional<ReportingRecord> const& record,
                           milter::Editor& editor);
+    milter::Verdict after_bad_signature(std::optional<ReportingRecord> const& record, milter::Editor& editor);
     milter::Verdict handle(Handling handling, std::string_view enhanced_tail, std::string_view text,
                            milter::Editor* editor);
-    void redirect(milter::Editor& editor);
+    Result<> redirect(milter::Editor& editor);
+    Bookkeeper bookkeeper() const { return {*generation_->configuration, *generation_->reporter, log_}; }
     void add_software_header(milter::Editor& editor);
     void write(LogLevel level, std::string_view text) const;
     void told(Result<> const& done) const;

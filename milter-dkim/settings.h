@@ -15,7 +15,7 @@ namespace postern::milter_dkim {
 
 // What is done with a message after a result (On-BadSignature and its kin).
 enum class Handling { accept, discard, quarantine, reject, tempfail };
-// UnprotectedKey.
+// UnprotectedKey and BogusKey.
 enum class KeyHandling { none, neutral, fail };
 enum class CanonicalForm { simple, relaxed };
 
@@ -55,9 +55,13 @@ struct Settings {
     std::string exempt_domains;
     std::string dont_sign_mail_to;
     std::string body_length_db;
-    std::vector<std::string> sender_headers;
+    std::string sender_headers;
     std::string sender_macro;
     bool sub_domains = false;
+
+    // what is read in place of what came
+    std::string replace_rules;
+    std::string replace_headers;
 
     // how it is signed
     std::string key_file;
@@ -93,7 +97,7 @@ struct Settings {
     unsigned minimum_key_bits = 1024;
     int maximum_signatures_to_verify = 3;
     std::size_t maximum_headers = 65536;
-    MinimumCoverage minimum;
+    std::optional<MinimumCoverage> minimum; // unset: all of the body
     std::string must_be_signed;
     std::string trust_signatures_from;
     bool required_headers = false;
@@ -101,6 +105,7 @@ struct Settings {
     bool ignore_malformed_mail = false;
     bool software_header = false;
     KeyHandling unprotected_key = KeyHandling::none;
+    KeyHandling bogus_key = KeyHandling::none; // the result stays temperror
 
     // what follows from a result
     Handling on_bad_signature = Handling::accept;
@@ -114,11 +119,28 @@ struct Settings {
     bool capture_unknown_errors = false;
     std::string redirect_failures_to;
 
+    // what is written down and sent
+    bool send_reports = false;
+    std::string report_address; // empty: user@host
+    std::string report_bcc_address;
+    std::string mta_command = "/usr/sbin/sendmail";
+    std::string diagnostic_directory;
+    bool keep_temporary_files = false;
+    std::string temporary_directory = "/tmp";
+    std::string statistics;
+    std::string statistics_name; // empty: our host
+
+    // scripts
+    std::string setup_policy_script;
+    std::string screen_policy_script;
+    std::string final_policy_script;
+
     // the DNS
     std::chrono::seconds dns_timeout{5};
     std::vector<std::string> nameservers;
     std::string resolver_configuration;
     std::string trust_anchor_file;
+    bool dns_connect = false;
     std::string test_dns_data;
     std::string test_public_keys;
 
@@ -151,6 +173,8 @@ struct Settings {
 };
 
 config::Table<Settings> const& settings_table();
+// Of that table the names that OpenDKIM knows or knew, and that say here only why they do nothing.
+std::vector<config::Setting<Settings>> settings_without_effect();
 
 // Stock's rule: only the first letter counts, t, y, 1 or f, n, 0.
 Result<bool> parse_switch(std::string_view value);

@@ -3,6 +3,7 @@
 
 #include "common/base/encoding.h"
 #include "common/base/text.h"
+#include "milter-dkim/quoted_printable.h"
 
 #include <fmt/format.h>
 
@@ -19,31 +20,9 @@ constexpr std::size_t margin = 75;
 constexpr std::size_t tab = 8;
 constexpr std::size_t first_column = 16; // behind "DKIM-Signature: "
 
-std::string with_crlf(std::string_view text) {
-    std::string out;
-    out.reserve(text.size() + 8);
-    for (char const c : text) {
-        if (c == '\n' && (out.empty() || out.back() != '\r')) out += '\r';
-        out += c;
-    }
-    return out;
-}
-
 bool any_matches(std::vector<std::string> const& patterns, std::string_view name) {
     return std::ranges::any_of(patterns,
                                [&](std::string const& each) { return matches_pattern(each, name); });
-}
-
-// RFC 6376 2.11 (dkim-quoted-printable), with "|" and ":" as z= needs them encoded.
-std::string quoted_printable(std::string_view text) {
-    std::string out;
-    for (char const c : text) {
-        if (c > 0x20 && c < 0x7f && c != ';' && c != '=' && c != '|')
-            out += c;
-        else
-            out += fmt::format("={:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
 }
 
 class Folder {
@@ -139,43 +118,31 @@ std::string fold_tags(std::vector<std::string> const& tags) {
 
 Signer::Signer(std::vector<SigningRequest> requests, SigningOptions options, HeaderChoice const& choice,
                HeaderList const& headers)
-    : requests_(std::move(requests)), options_(std::move(options)),
+    : requests_(std::move(requests)), options_(std::move(options)), fields_(field_texts(headers)),
+      is_signed_(fields_.size(), false),
       body_(options_.canonicalization.body, options_.body_limit, options_.lone_ends) {
-    for (auto const& [name, value] : headers) fields_.push_back({name, name + ":" + with_crlf(value)});
     choose(choice);
 }
 
 void Signer::choose(HeaderChoice const& choice) {
-    for (auto& field : fields_) {
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        auto const& field = fields_[i];
         // RFC 6376 5.4: From is always signed; a signature does not cover others of its kind here.
         bool const from = equals_ignoring_case(field.name, "From");
         if (equals_ignoring_case(field.name, "DKIM-Signature") && choice.sign.empty()) continue;
         if (!from && any_matches(choice.omit, field.name)) continue;
         if (!from && !choice.sign.empty() && !any_matches(choice.sign, field.name)) continue;
-        field.is_signed = true;
+        is_signed_[i] = true;
         names_.push_back(field.name);
     }
     for (auto const& name : choice.oversign) names_.push_back(name);
 }
 
-// RFC 6376 5.4.2: of fields with one name the lowest comes first; a name without a field is nothing.
-std::string Signer::header_hash_text() const {
-    std::string text;
-    std::vector<bool> used(fields_.size(), false);
-    for (auto const& name : names_)
-        for (auto i = fields_.size(); i-- > 0;) {
-            if (used[i] || !equals_ignoring_case(fields_[i].name, name)) continue;
-            used[i] = true;
-            text += canonical_field(options_.canonicalization.header, fields_[i].octets) + "\r\n";
-            break;
-        }
-    return text;
-}
-
 std::string Signer::copied_headers() const {
     std::string out;
-    for (auto const& field : fields_) {
-        if (!field.is_signed) continue;
+    for (std::size_t i = 0; i < fields_.size(); ++i) {
+        auto const& field = fields_[i];
+        if (!is_signed_[i]) continue;
         if (!out.empty()) out += '|';
         auto const colon = field.octets.find(':');
         out += quoted_printable(field.octets.substr(0, colon)) + ":" +
@@ -229,7 +196,7 @@ Result<std::string> Signer::sign(SigningRequest const& request, std::string cons
 
 Result<std::vector<Signer::Signature>> Signer::finish(std::int64_t now) {
     body_hash_ = body_.finish();
-    auto const text = header_hash_text();
+    auto const text = hashed_header(options_.canonicalization.header, names_, fields_);
     std::vector<Signature> signatures;
     for (auto const& request : requests_) {
         auto value = sign(request, text, now);

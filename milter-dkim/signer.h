@@ -4,7 +4,7 @@
 #include "common/base/error.h"
 #include "milter-dkim/canonical.h"
 #include "milter-dkim/configuration.h"
-#include "milter-dkim/decision.h"
+#include "milter-dkim/hashed_header.h"
 
 #include <cstdint>
 #include <string>
@@ -42,13 +42,7 @@ class Signer {
     Result<std::vector<Signature>> finish(std::int64_t now);
 
   private:
-    struct Field {
-        std::string name;   // as received
-        std::string octets; // "Name: value", CRLF between lines
-        bool is_signed = false;
-    };
     void choose(HeaderChoice const& choice);
-    std::string header_hash_text() const;
     std::vector<std::string> tags(SigningRequest const& request, std::int64_t now) const;
     std::string copied_headers() const;
     Result<std::string> sign(SigningRequest const& request, std::string const& header_text,
@@ -56,7 +50,8 @@ class Signer {
 
     std::vector<SigningRequest> requests_;
     SigningOptions options_;
-    std::vector<Field> fields_;
+    std::vector<FieldText> fields_;
+    std::vector<bool> is_signed_;    // of each field
     std::vector<std::string> names_; // h=
     BodyHash body_;
     std::string body_hash_;

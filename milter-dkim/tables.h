@@ -74,14 +74,17 @@ class SigningTables {
     // Reads every key that can be known beforehand, and reports the rows that will not work.
     void check(std::vector<config::Problem>& problems) const;
 
+    // With one key of the KeyTable, by its name. "%" in the identity and the row stands for the domain.
+    std::expected<SigningRequest, Failure> request(std::string const& key_name, std::string const& identity,
+                                                   std::string_view domain) const;
+
     DataSet const& key_table() const { return *key_table_; }
+    DataSet const& signing_table() const { return *signing_table_; }
     KeyStore const& keys() const { return *keys_; }
 
   private:
     Result<std::vector<std::string>> matches(std::string_view user, std::string_view domain,
                                              bool multiple) const;
-    std::expected<SigningRequest, Failure> request(std::string const& key_name, std::string const& identity,
-                                                   std::string_view domain) const;
 
     std::unique_ptr<DataSet> key_table_;
     std::unique_ptr<DataSet> signing_table_;

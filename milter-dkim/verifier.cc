@@ -4,6 +4,7 @@
 #include "common/base/text.h"
 #include "common/mail/domain.h"
 #include "milter-dkim/libopendkim.h"
+#include "milter-dkim/sender.h"
 
 #include <fmt/format.h>
 
@@ -21,6 +22,7 @@ using Kind = SignatureResult::Kind;
 // libopendkim copies field names into a buffer of 4096 octets and writes behind it when they fill it.
 constexpr std::size_t max_field_name = 998; // RFC 5322 2.1.1
 constexpr std::size_t header_b_length = 8;  // RFC 6008: at least
+constexpr std::size_t max_verified = 100;   // with MaximumSignaturesToVerify 0
 
 int on_prescreen(DKIM* handle, DKIM_SIGINFO** signatures, int count) {
     static_cast<Verifier*>(dkim_get_user_context(handle))->prescreen(signatures, count);
@@ -59,13 +61,20 @@ std::string reason_text(int error) {
     return out;
 }
 
-// What stands in h= of the signature for the body's length; absent: all of it.
-bool is_partial(DKIM* handle, DKIM_SIGINFO* signature) {
+// What cannot be told counts as a body of which nothing is covered.
+void measure(DKIM* handle, DKIM_SIGINFO* signature, SignatureResult& result) {
     ssize_t body = 0;
     ssize_t covered = 0;
     ssize_t limit = 0;
-    if (dkim_sig_getcanonlen(handle, signature, &body, &covered, &limit) != DKIM_STAT_OK) return true;
-    return limit >= 0 && body > covered;
+    result.error = dkim_sig_geterror(signature);
+    result.body_hash = dkim_sig_getbh(signature);
+    if (dkim_sig_getcanonlen(handle, signature, &body, &covered, &limit) != DKIM_STAT_OK) {
+        result.body_length = 1;
+        return;
+    }
+    result.limit = limit;
+    result.body_length = body;
+    result.covered = limit >= 0 ? covered : body;
 }
 
 } // namespace
@@ -104,12 +113,14 @@ Verifier::~Verifier() = default;
 void Verifier::read_fields() {
     for (auto const& [name, value] : headers_)
         if (equals_ignoring_case(name, "DKIM-Signature"))
-            fields_.push_back({SignatureField::read(value), false, false, false, {}, {}});
+            fields_.push_back({SignatureField::read(value), false, false, false, {}, {}, false});
 }
 
-// The author's domain first, then the others, or only those trusted, up to the configured number.
+// The author's domain first, then the others, or only those trusted, up to the configured number; with 0 all
+// of the author's and those trusted.
 void Verifier::choose() {
-    auto left = static_cast<std::size_t>(configuration_.settings.maximum_signatures_to_verify);
+    auto const configured = static_cast<std::size_t>(configuration_.settings.maximum_signatures_to_verify);
+    auto left = configured == 0 ? max_verified : configured;
     auto const take = [&](auto const& wanted) {
         for (auto& field : fields_) {
             if (left == 0) return;
@@ -123,8 +134,15 @@ void Verifier::choose() {
     });
     auto const* trusted = configuration_.trust_signatures_from.get();
     take([&](std::string const& domain) {
-        return trusted == nullptr || trusted->contains(domain).value_or(false);
+        if (trusted == nullptr) return configured != 0;
+        return trusted->contains(domain).value_or(false);
     });
+}
+
+void Verifier::ignore(std::size_t index) {
+    fields_[index].chosen = false;
+    for (auto const& [signature, field] : owners_)
+        if (field == &fields_[index]) dkim_sig_ignore(signature);
 }
 
 void Verifier::feed() {
@@ -151,6 +169,7 @@ void Verifier::feed() {
     if (status == DKIM_STAT_SYNTAX || status == DKIM_STAT_INTERNAL || status == DKIM_STAT_NORESOURCE ||
         status == DKIM_STAT_INVALID) {
         failed_ = true;
+        internal_ = status == DKIM_STAT_INTERNAL || status == DKIM_STAT_NORESOURCE;
         char const* text = dkim_geterror(handle_.get());
         trouble_ = text == nullptr ? "header refused" : text;
     }
@@ -161,7 +180,7 @@ bool Verifier::body(std::string_view chunk) {
     // The library takes no const, and leaves the octets alone.
     auto* data = reinterpret_cast<unsigned char*>(const_cast<char*>(chunk.data()));
     if (dkim_body(handle_.get(), data, chunk.size()) != DKIM_STAT_OK) {
-        failed_ = true;
+        failed_ = internal_ = true;
         char const* text = dkim_geterror(handle_.get());
         trouble_ = text == nullptr ? "body refused" : text;
         return false;
@@ -221,6 +240,8 @@ int Verifier::key_lookup(dkim_siginfo* signature, unsigned char* buffer, std::si
             field->no_key = true; // such a name cannot be in the DNS
             return DKIM_CBSTAT_NOTFOUND;
         }
+        field->bogus = dns::is_bogus(record.error());
+        if (field->bogus) field->dnssec = "bogus";
         field->unreachable = true;
         trouble_ = record.error().text;
         return DKIM_CBSTAT_ERROR;
@@ -242,7 +263,19 @@ bool Verifier::leaves_out_required(Field const& field) const {
     });
 }
 
-bool Verifier::covers_enough(dkim_siginfo* signature) const { return !is_partial(handle_.get(), signature); }
+// Minimum; unset nothing may be left uncovered.
+bool Verifier::covers_enough(SignatureResult const& result) const {
+    auto const& minimum = configuration_.settings.minimum;
+    if (!minimum || result.body_length <= 0) return false;
+    auto const covered = static_cast<std::uint64_t>(result.covered);
+    auto const length = static_cast<std::uint64_t>(result.body_length);
+    switch (minimum->kind) {
+    case MinimumCoverage::Kind::octets: return covered >= std::min(minimum->amount, length);
+    case MinimumCoverage::Kind::percent: return covered * 100 / length >= minimum->amount;
+    case MinimumCoverage::Kind::uncovered: return length - covered <= minimum->amount;
+    }
+    return false;
+}
 
 SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, SignatureResult result) const {
     auto const flags = dkim_sig_getflags(signature);
@@ -252,6 +285,10 @@ SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, Si
         result.reason = std::move(reason);
         return result;
     };
+    if (field.bogus && configuration_.settings.bogus_key == KeyHandling::neutral)
+        return say(Kind::neutral, {});
+    if (field.bogus && configuration_.settings.bogus_key == KeyHandling::fail)
+        return say(Kind::policy, "key is bogus");
     if (field.unreachable) return say(Kind::temperror, {});
     // OpenDKIM's word for it; RFC 8601 would have permerror.
     if (field.no_key) return say(Kind::fail, reason_text(DKIM_SIGERROR_NOKEY));
@@ -261,7 +298,10 @@ SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, Si
         // RFC 8301: SHA-1 says nothing any more.
         if (to_lower(result.algorithm) == "rsa-sha1") return say(Kind::policy, "rsa-sha1 is not accepted");
         if (leaves_out_required(field)) return say(Kind::policy, reason_text(DKIM_SIGERROR_MBSFAILED));
-        if (!covers_enough(signature)) return say(Kind::policy, "signature does not cover the whole body");
+        if (result.covered < result.body_length) {
+            result.partial = covers_enough(result);
+            return say(Kind::policy, "signature does not cover the whole body");
+        }
         if (result.key_bits > 0 && result.key_bits < configuration_.settings.minimum_key_bits)
             return say(Kind::policy, reason_text(DKIM_SIGERROR_KEYTOOSMALL));
         if (result.dnssec == "unprotected" && configuration_.settings.unprotected_key == KeyHandling::fail)
@@ -290,6 +330,7 @@ SignatureResult Verifier::result_of(Field const& field, dkim_siginfo* signature)
     if (signature == nullptr) return result;
     unsigned bits = 0;
     if (dkim_sig_getkeysize(signature, &bits) == DKIM_STAT_OK) result.key_bits = bits;
+    measure(handle_.get(), signature, result);
     char prefix[1024];
     std::size_t size = sizeof prefix - 1;
     // Longer only where another signature begins with the same octets.
@@ -333,8 +374,12 @@ void Verifier::conclude(std::vector<SignatureResult> const& results) {
         outcome_ = Outcome::no_signature;
     else if (any(Kind::pass))
         outcome_ = Outcome::good;
+    else if (internal_)
+        outcome_ = Outcome::internal_error;
     else if (any(Kind::temperror))
         outcome_ = Outcome::dns_error;
+    else if (std::ranges::any_of(results, &SignatureResult::partial))
+        outcome_ = Outcome::partial;
     else if (std::ranges::any_of(fields_, &Field::no_key))
         outcome_ = Outcome::key_not_found;
     else

@@ -4,7 +4,8 @@
 
 #include "common/base/metrics.h"
 #include "common/dns/resolver.h"
-#include "milter-dkim/decision.h"
+#include "milter-dkim/configuration.h"
+#include "milter-dkim/message_facts.h"
 #include "milter-dkim/results.h"
 #include "milter-dkim/signature_field.h"
 
@@ -38,13 +39,25 @@ class VerifyingLibrary {
 class Verifier {
   public:
     // What follows for the message; kinds as On-* settings name them.
-    enum class Outcome { good, no_signature, bad_signature, key_not_found, dns_error, internal_error };
+    enum class Outcome {
+        good,
+        partial,
+        no_signature,
+        bad_signature,
+        key_not_found,
+        dns_error,
+        internal_error
+    };
 
     Verifier(VerifyingLibrary const& library, Configuration const& configuration, dns::Resolver& resolver,
              HeaderList const& headers, std::string job_id, std::string sender_domain);
     ~Verifier();
 
     bool has_signatures() const { return !fields_.empty(); }
+    std::size_t signature_count() const { return fields_.size(); }
+    SignatureField const& signature_field(std::size_t index) const { return fields_[index].read; }
+    // This one is not to be verified; its result will be neutral. Before finish().
+    void ignore(std::size_t index);
     // False once the rest of the body does not matter.
     bool body(std::string_view chunk);
     // Once, after the body: results in the order of the fields.
@@ -65,6 +78,7 @@ class Verifier {
         bool no_key = false;
         std::string key_error; // the answer is no key record
         std::string dnssec;
+        bool bogus = false; // DNSSEC says that the answer is forged
     };
     void read_fields();
     void choose();
@@ -74,7 +88,7 @@ class Verifier {
     SignatureResult result_of(Field const& field, dkim_siginfo* signature) const;
     SignatureResult judged(Field const& field, dkim_siginfo* signature, SignatureResult result) const;
     bool leaves_out_required(Field const& field) const;
-    bool covers_enough(dkim_siginfo* signature) const;
+    bool covers_enough(SignatureResult const& result) const;
     void conclude(std::vector<SignatureResult> const& results);
 
     VerifyingLibrary const& library_;
@@ -91,7 +105,8 @@ class Verifier {
     std::unique_ptr<dkim, Free> handle_;
     Outcome outcome_ = Outcome::no_signature;
     bool test_key_ = false;
-    bool failed_ = false;
+    bool failed_ = false;   // the library took the message for malformed
+    bool internal_ = false; // the library had no memory, or met itself
     std::string trouble_;
 };
 

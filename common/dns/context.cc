@@ -90,6 +90,9 @@ Result<> configure(ub_ctx* context, ResolverSettings const& settings,
     ub_ctx_debugout(context, nullptr); // it would write to standard error
     for (auto const& [option, value] : stub_options)
         if (auto done = accepted(ub_ctx_set_option(context, option, value), option); !done) return done;
+    if (settings.tcp_only)
+        if (auto done = accepted(ub_ctx_set_option(context, "tcp-upstream:", "yes"), "tcp-upstream"); !done)
+            return done;
     if (settings.trust_anchor_file.empty()) {
         if (auto done = accepted(ub_ctx_set_option(context, "module-config:", "iterator"), "iterator"); !done)
             return done;
@@ -118,7 +121,7 @@ Result<> configure(ub_ctx* context, ResolverSettings const& settings,
 
 Result<DnsAnswer> decode_answer(RecordType type, ub_result const& result) {
     if (result.bogus != 0)
-        return temporary(fmt::format("DNSSEC: {}", result.why_bogus == nullptr ? "bogus" : result.why_bogus));
+        return std::unexpected(bogus_answer(result.why_bogus == nullptr ? "bogus" : result.why_bogus));
     constexpr int noerror = 0;
     constexpr int nxdomain = 3;
     if (result.rcode != noerror && result.rcode != nxdomain)

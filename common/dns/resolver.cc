@@ -11,8 +11,17 @@ namespace {
 
 constexpr std::size_t max_name = 253; // RFC 1035 2.3.4: 255 octets on the wire
 constexpr std::size_t max_label = 63;
+constexpr std::string_view bogus_mark = "DNSSEC: ";
 
 } // namespace
+
+Error bogus_answer(std::string_view why) {
+    return {ErrorKind::temporary, std::string(bogus_mark) + std::string(why)};
+}
+
+bool is_bogus(Error const& error) {
+    return error.kind == ErrorKind::temporary && error.text.contains(bogus_mark);
+}
 
 std::string_view to_string(RecordType type) {
     switch (type) {

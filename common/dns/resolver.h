@@ -58,6 +58,9 @@ class Resolver {
     virtual Result<DnsAnswer> lookup(std::string_view name, RecordType type, Deadline deadline) = 0;
 };
 
+// A lookup's error when DNSSEC says that the answer is forged; is_bogus() tells it from other failures.
+Error bogus_answer(std::string_view why);
+bool is_bogus(Error const& error);
 // RFC 1035 2.3.4 and 3.1: whether a name can be asked for at all. Underscores and other octets are allowed.
 bool is_askable(std::string_view name);
 // "4.3.2.1.in-addr.arpa" or the ip6.arpa form, from 4 or 16 octets.

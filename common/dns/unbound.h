@@ -18,6 +18,7 @@ struct ResolverSettings {
     std::string resolv_conf = "/etc/resolv.conf";
     std::string trust_anchor_file;                  // DNSSEC; empty: answers are never secure
     std::vector<std::string> unbound_configuration; // files in unbound.conf's syntax (ResolverConfiguration)
+    bool tcp_only = false;
     std::size_t cache_entries = 20000;
     std::size_t cache_octets = std::size_t{64} << 20;
     std::chrono::seconds longest_ttl = std::chrono::hours(1);

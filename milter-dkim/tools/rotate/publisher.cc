@@ -2,7 +2,7 @@
 #include "milter-dkim/tools/rotate/publisher.h"
 
 #include "milter-dkim/tools/key_record.h"
-#include "milter-dkim/tools/rotate/run_command.h"
+#include "milter-dkim/run_command.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // Commands of the administrator, the script that they are given, and reloading.
-#include "milter-dkim/tools/rotate/run_command.h"
+#include "milter-dkim/run_command.h"
 
 #include "milter-dkim/tools/rotate/publisher.h"
 #include "milter-dkim/tools/rotate/reloader.h"
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 using namespace postern;
+using namespace postern::milter_dkim;
 using namespace postern::milter_dkim::tools;
 
 namespace {

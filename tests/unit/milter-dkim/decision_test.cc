@@ -168,3 +168,36 @@ TEST_CASE("a table hit whose key does not work is a temporary failure, never uns
     CHECK(unknown.decide(local()).action == Action::tempfail);
     CHECK(lines_of(unknown.decide(local())).starts_with("signing table references unknown key 'other'\n"));
 }
+
+TEST_CASE("BodyLengthDB is asked for a recipient's address in OpenDKIM's forms") {
+    auto const wants = [](std::string const& row, std::string const& recipient) {
+        World const world("Domain example.com\nBodyLengthDB csl:" + row);
+        auto facts = local();
+        facts.recipients = {"other@elsewhere.test", recipient};
+        auto const made = world.decide(facts);
+        CHECK(made.action == Action::sign);
+        CHECK(
+            lines_of(made) ==
+            (made.tells_length ? "BodyLengthDB matched " + recipient + ", signing with l= requested\n" : ""));
+        return made.tells_length;
+    };
+    for (auto const* row : {"u@a.b.example", "*@a.b.example", "u@.b.example", "*@.b.example", "u@.example",
+                            "*@.example", "u@*"})
+        CHECK(wants(row, "u@a.b.example"));
+    for (auto const* row : {"a.b.example", ".b.example", "v@*", "u@b.example"})
+        CHECK_FALSE(wants(row, "u@a.b.example"));
+    CHECK_FALSE(wants("nobody", "u"));
+}
+
+TEST_CASE("ATPSDomains chooses whose mail names the author's domain") {
+    World const world("Domain example.com,example.org\nATPSDomains example.com");
+    CHECK(world.decide(local()).names_third_party);
+    CHECK_FALSE(world.decide(local(" a@example.org")).names_third_party);
+}
+
+TEST_CASE("SenderHeaders takes any data set") {
+    World const world("Domain example.com\nSenderHeaders csl:Sender,From");
+    auto facts = local(" x@example.org");
+    facts.headers.emplace_back("Sender", " y@example.com");
+    CHECK(world.decide(facts).action == Action::sign);
+}

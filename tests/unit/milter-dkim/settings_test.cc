@@ -90,8 +90,8 @@ TEST_CASE("values of more than one word and unit are understood") {
                               .settings;
     CHECK(settings.auto_restart_rate.count == 10);
     CHECK(settings.auto_restart_rate.span == std::chrono::hours(1));
-    CHECK(settings.minimum.kind == MinimumCoverage::Kind::percent);
-    CHECK(settings.minimum.amount == 80);
+    CHECK(settings.minimum->kind == MinimumCoverage::Kind::percent);
+    CHECK(settings.minimum->amount == 80);
     CHECK(settings.canonicalization == Canonicalization{CanonicalForm::relaxed, CanonicalForm::simple});
     CHECK_FALSE(settings.signs);
     CHECK(settings.nameservers == std::vector<std::string>{"127.0.0.1@5353", "192.0.2.53"});

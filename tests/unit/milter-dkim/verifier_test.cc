@@ -320,25 +320,76 @@ TEST_CASE("DNSSEC is told, and an unprotected key can be made to count less") {
     CHECK(world.verify(headers, text).text == "pass;");
 }
 
+TEST_CASE("a key whose DNSSEC is forged never counts, and BogusKey says what it is then") {
+    class Forged final : public dns::Resolver {
+        Result<dns::DnsAnswer> lookup(std::string_view, dns::RecordType, Deadline) override {
+            return std::unexpected(dns::bogus_answer("signature missing"));
+        }
+    };
+    auto const report = [](std::string_view settings) {
+        World const world("Mode v\n" + std::string(settings));
+        Forged resolver;
+        Verifier verifier(*world.library, *world.made.configuration, resolver, with(world.sign(plain, text)),
+                          "job", "example.com");
+        verifier.body(text);
+        auto const result = verifier.finish().front();
+        CHECK(result.dnssec == "bogus");
+        return std::string(to_string(result.kind)) + " " + result.reason;
+    };
+    CHECK(report("") == "temperror ");
+    CHECK(report("BogusKey none") == "temperror ");
+    CHECK(report("BogusKey neutral") == "neutral ");
+    CHECK(report("BogusKey fail") == "policy key is bogus");
+    CHECK_FALSE(dns::is_bogus(temporary("SERVFAIL").error()));
+}
+
+TEST_CASE("third parties count when they are trusted; without a number only they and the author's domain") {
+    HeaderList const foreign{{"From", " a@author.example"}, {"Subject", " x"}};
+    auto const seen = [&](std::string_view settings, std::string_view author) {
+        World world("Mode v\n" + std::string(settings));
+        auto const headers = with(world.sign(foreign, text), foreign);
+        Verifier verifier(*world.library, *world.made.configuration, world.resolver, headers, "job",
+                          std::string(author));
+        verifier.body(text);
+        return std::string(to_string(verifier.finish().front().kind));
+    };
+    CHECK(seen("", "author.example") == "pass");
+    CHECK(seen("TrustSignaturesFrom example.com", "author.example") == "pass");
+    CHECK(seen("TrustSignaturesFrom example.net", "author.example") == "neutral");
+    CHECK(seen("MaximumSignaturesToVerify 0", "author.example") == "neutral");
+    CHECK(seen("MaximumSignaturesToVerify 0", "example.com") == "pass");
+    CHECK(seen("MaximumSignaturesToVerify 0\nTrustSignaturesFrom example.com", "author.example") == "pass");
+}
+
+TEST_CASE("a signature that is to be ignored is neutral") {
+    World const world;
+    FakeResolver resolver(world.resolver.zone);
+    auto const headers = with(world.sign(plain, text));
+    Verifier verifier(*world.library, *world.made.configuration, resolver, headers, "job", "example.com");
+    verifier.ignore(0);
+    verifier.body(text);
+    CHECK(verifier.finish().front().kind == SignatureResult::Kind::neutral);
+    CHECK(verifier.outcome() == Outcome::bad_signature);
+}
+
 TEST_CASE("results read as OpenDKIM writes them") {
-    SignatureResult pass{SignatureResult::Kind::pass,
-                         "",
-                         2048,
-                         "secure",
-                         "example.com",
-                         "@example.com",
-                         "rsa-sha256",
-                         "s",
-                         "VzVVB/J0"};
-    SignatureResult fail{SignatureResult::Kind::fail,
-                         "key revoked",
-                         0,
-                         "",
-                         "a.example",
-                         "x y@a.example",
-                         "ed25519-sha256",
-                         "t",
-                         "abc"};
+    SignatureResult pass;
+    pass.kind = SignatureResult::Kind::pass;
+    pass.key_bits = 2048;
+    pass.dnssec = "secure";
+    pass.domain = "example.com";
+    pass.identity = "@example.com";
+    pass.algorithm = "rsa-sha256";
+    pass.selector = "s";
+    pass.signature = "VzVVB/J0";
+    SignatureResult fail;
+    fail.kind = SignatureResult::Kind::fail;
+    fail.reason = "key revoked";
+    fail.domain = "a.example";
+    fail.identity = "x y@a.example";
+    fail.algorithm = "ed25519-sha256";
+    fail.selector = "t";
+    fail.signature = "abc";
     CHECK(results_text({"mx.example.com", false, true}, {pass, fail}) ==
           "mx.example.com;\n\tdkim=pass (2048-bit key; secure) header.d=example.com header.i=@example.com "
           "header.a=rsa-sha256 header.s=s header.b=VzVVB/J0;\n\tdkim=fail reason=\"key revoked\" "

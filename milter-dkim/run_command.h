@@ -1,5 +1,4 @@
-// Runs a shell command that the administrator wrote, with something on its standard input and an end to its
-// time.
+// Runs a command that the administrator wrote, with something on its standard input and an end to its time.
 #pragma once
 
 #include "common/base/clock.h"
@@ -10,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace postern::milter_dkim::tools {
+namespace postern::milter_dkim {
 
 using Environment = std::vector<std::pair<std::string, std::string>>; // added to ours
 
@@ -18,5 +17,8 @@ using Environment = std::vector<std::pair<std::string, std::string>>; // added t
 // is killed with all it started) are temporary errors.
 Result<> run_command(std::string const& command, Environment const& added, std::string_view input,
                      Deadline deadline);
+// The same without a shell: a program's path and its arguments.
+Result<> run_program(std::vector<std::string> const& arguments, Environment const& added,
+                     std::string_view input, Deadline deadline);
 
-} // namespace postern::milter_dkim::tools
+} // namespace postern::milter_dkim

@@ -1,6 +1,7 @@
 // posix_spawn in a process group of its own, waited for through a pidfd.
-#include "milter-dkim/tools/rotate/run_command.h"
+#include "milter-dkim/run_command.h"
 
+#include "common/base/text.h"
 #include "common/net/descriptor.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,7 @@
 #include <csignal>
 #include <memory>
 
-namespace postern::milter_dkim::tools {
+namespace postern::milter_dkim {
 
 namespace {
 
@@ -36,27 +37,41 @@ std::vector<std::string> environment_with(Environment const& added) {
     return all;
 }
 
-Result<pid_t> start(std::string const& command, Environment const& added, int input) {
-    auto environment = environment_with(added);
+std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     std::vector<char*> pointers;
-    for (auto& each : environment) pointers.push_back(each.data());
+    for (auto& each : texts) pointers.push_back(each.data());
     pointers.push_back(nullptr);
-    std::string shell = "/bin/sh";
-    std::string option = "-c";
-    std::string text = command;
-    char* const arguments[] = {shell.data(), option.data(), text.data(), nullptr};
+    return pointers;
+}
 
+// The child begins as a shell would start it, whatever signals our threads block or ignore.
+void set_attributes(posix_spawnattr_t& attributes) {
+    sigset_t none;
+    sigset_t all;
+    ::sigemptyset(&none);
+    ::sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
+Result<pid_t> start(std::vector<std::string> arguments, Environment const& added, int input) {
+    auto environment = environment_with(added);
+    auto const variables = pointers_to(environment);
+    auto const words = pointers_to(arguments);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    set_attributes(attributes);
     pid_t child = 0;
-    int const error = ::posix_spawn(&child, shell.c_str(), &actions, &attributes, arguments, pointers.data());
+    int const error =
+        ::posix_spawn(&child, words.front(), &actions, &attributes, words.data(), variables.data());
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
-    if (error != 0) return system_error("start " + shell, error);
+    if (error != 0) return system_error("start " + arguments.front(), error);
     return child;
 }
 
@@ -73,11 +88,12 @@ bool wait_for_end(pid_t child, Deadline deadline) {
 
 } // namespace
 
-Result<> run_command(std::string const& command, Environment const& added, std::string_view input,
-                     Deadline deadline) {
+Result<> run_program(std::vector<std::string> const& arguments, Environment const& added,
+                     std::string_view input, Deadline deadline) {
+    auto const command = arguments.size() == 3 && arguments[1] == "-c" ? arguments[2] : join(arguments, " ");
     auto const file = input_file(input);
     if (!file) return std::unexpected(file.error());
-    auto const child = start(command, added, file->get());
+    auto const child = start(arguments, added, file->get());
     if (!child) return std::unexpected(child.error());
     bool const ended = wait_for_end(*child, deadline);
     if (!ended) ::kill(-*child, SIGKILL);
@@ -92,4 +108,9 @@ Result<> run_command(std::string const& command, Environment const& added, std::
     return {};
 }
 
-} // namespace postern::milter_dkim::tools
+Result<> run_command(std::string const& command, Environment const& added, std::string_view input,
+                     Deadline deadline) {
+    return run_program({"/bin/sh", "-c", command}, added, input, deadline);
+}
+
+} // namespace postern::milter_dkim

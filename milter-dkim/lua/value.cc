@@ -1,0 +1,43 @@
+// Numbers and text stand for each other.
+#include "milter-dkim/lua/value.h"
+
+#include "common/base/text.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+namespace postern::milter_dkim::lua {
+
+namespace {
+
+std::optional<double> read_number(std::string_view text) {
+    double value = 0;
+    auto const* end = text.data() + text.size();
+    auto const [stop, error] = std::from_chars(text.data(), end, value);
+    if (text.empty() || error != std::errc{} || stop != end) return std::nullopt;
+    return value;
+}
+
+} // namespace
+
+bool Arguments::is_text(std::size_t index) const { return holds<std::string>(index) || holds<double>(index); }
+
+bool Arguments::is_number(std::size_t index) const {
+    if (holds<double>(index)) return true;
+    return holds<std::string>(index) &&
+           read_number(trim(std::get<std::string>(values_[index].is))).has_value();
+}
+
+std::string Arguments::text(std::size_t index) const {
+    if (holds<double>(index)) return fmt::format("{:.14g}", std::get<double>(values_[index].is));
+    return std::get<std::string>(values_.at(index).is);
+}
+
+double Arguments::number(std::size_t index) const {
+    if (holds<double>(index)) return std::get<double>(values_[index].is);
+    return read_number(trim(std::get<std::string>(values_.at(index).is))).value_or(0);
+}
+
+} // namespace postern::milter_dkim::lua
