@@ -47,12 +47,13 @@ StockListener const* find_stock(std::string_view path, std::string const& base_d
     return at == stock_listeners.end() ? nullptr : &*at;
 }
 
-bool closes(std::string const& path, OwnSettings const& own) {
+TemporaryFailure temporary_failure(std::string const& path, OwnSettings const& own) {
+    using enum TemporaryFailure;
     auto const& choice = own.temp_fail_close;
-    if (choice == "auto") return path.contains("/private/");
-    if (choice == "all") return true;
+    if (choice == "auto") return path.contains("/private/") ? closes : closes_for_minor_0;
+    if (choice == "all") return closes;
     auto const paths = split_words(choice, " \t,");
-    return choice != "none" && std::ranges::find(paths, path) != paths.end();
+    return choice != "none" && std::ranges::find(paths, path) != paths.end() ? closes : is_told;
 }
 
 class ListenerReader {
@@ -152,7 +153,7 @@ ListenerSettings listener_on(net::Address const& address, Role role, OwnSettings
     ListenerSettings listener;
     listener.address.address = address;
     listener.role = role;
-    listener.close_on_temporary = role == Role::client && closes(address.path, own);
+    if (role == Role::client) listener.temporary_failure = temporary_failure(address.path, own);
     return listener;
 }
 

@@ -22,6 +22,7 @@ void FairSlots::acquire(std::string_view key) {
     std::unique_lock lock(mutex_);
     if (free_ > 0) {
         --free_;
+        served_ = key;
         return;
     }
     Waiter waiter;

@@ -144,7 +144,7 @@ net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
         auto settings = configuration->settings.client;
         settings.login_role = listener.role == Role::login || listener.role == Role::token_login;
         settings.token_role = listener.role == Role::token || listener.role == Role::token_login;
-        settings.close_on_temporary = listener.close_on_temporary;
+        settings.temporary_failure = listener.temporary_failure;
         return std::make_unique<ClientSession>(std::move(settings), configuration->users.authenticator,
                                                surroundings_, std::move(waker));
     };

@@ -347,11 +347,21 @@ void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::strin
     if (settings_.login_role) surroundings_.logins.keep(cookie_, id, {std::move(request), outcome});
 }
 
+// Of the clients met, those that announce version 1.0 are Postfix and Exim; neither looks at a FAIL's code.
+bool ClientSession::closes_on_temporary() const {
+    switch (settings_.temporary_failure) {
+    case TemporaryFailure::is_told: return false;
+    case TemporaryFailure::closes: return true;
+    case TemporaryFailure::closes_for_minor_0: return client_minor_ == 0U;
+    }
+    return false;
+}
+
 void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
     auto const pending = std::move(requests_.extract(id).mapped());
     auto const& request = pending.request;
     if (outcome.verdict == Verdict::temporary) {
-        if (settings_.close_on_temporary)
+        if (closes_on_temporary())
             finished_ = true;
         else
             output_ += fail_line(id, request, outcome);

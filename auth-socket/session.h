@@ -19,6 +19,9 @@ namespace postern::auth_socket {
 // many clients; Postfix has one request at a time.
 inline constexpr std::size_t requests_per_connection = 1024;
 
+// What a client sees of what could not be found out.
+enum class TemporaryFailure { is_told, closes, closes_for_minor_0 };
+
 // What the client protocol takes from the configuration.
 struct ClientSettings {
     std::vector<std::string> mechanisms{"PLAIN"}; // in capitals, known ones only
@@ -28,7 +31,8 @@ struct ClientSettings {
     bool requires_certificate = false;  // auth_ssl_require_client_cert
     bool login_role = false;            // finished logins are kept for the master socket
     bool token_role = false;            // DOVECOT-TOKEN is the only mechanism
-    bool close_on_temporary = false;    // Postfix turns every FAIL into 535: a lost connection is its 454
+    // Postfix and Exim take every FAIL for a wrong password (535); a lost connection is their 454 and 435.
+    TemporaryFailure temporary_failure = TemporaryFailure::is_told;
 };
 
 class ClientSession final : public net::Session {
@@ -94,6 +98,7 @@ class ClientSession final : public net::Session {
     void trust(std::uint32_t id, Trusted const& trusted);
     void prove(std::uint32_t id, Proven const& proven);
     void refuse(std::uint32_t id, Refused const& refused);
+    bool closes_on_temporary() const;
     void collect();
     void pass_time();
     std::string take_output();

@@ -107,9 +107,10 @@ config::Table<OwnSettings> const& own_table() {
                  return {};
              }},
             {"temp_fail_close", "auto",
-             "Sockets on which a temporary failure closes the connection, because Postfix takes every FAIL "
-             "for a wrong "
-             "password: auto (those in a directory named \"private\"), all, none, or paths.",
+             "Sockets on which a temporary failure closes the connection, because Postfix and Exim take "
+             "every "
+             "FAIL for a wrong password: auto (those in a directory named \"private\", and clients that "
+             "announce version 1.0), all, none, or paths.",
              [](Own& s, string_view v) -> Result<> {
                  s.temp_fail_close = v;
                  return {};

@@ -25,7 +25,7 @@ std::string_view to_string(Role role);
 struct ListenerSettings {
     net::ListenAddress address;
     Role role = Role::client;
-    bool close_on_temporary = false;
+    TemporaryFailure temporary_failure = TemporaryFailure::is_told;
     config::Place place;
 };
 

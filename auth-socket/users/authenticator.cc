@@ -11,8 +11,6 @@
 
 namespace postern::auth_socket {
 
-namespace {} // namespace
-
 Authenticator::Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
                              std::vector<ConfiguredUserdb> userdbs, Hashing& hashing, Log& log)
     : settings_(std::move(settings)), passdbs_(std::move(passdbs)), userdbs_(std::move(userdbs)),
@@ -91,7 +89,6 @@ Outcome Authenticator::login(Request& request, std::string_view authorization,
 Outcome Authenticator::master_login(Request& request, std::string const& target,
                                     Question const& question) const {
     auto outcome = ask_passdbs(request, true, question);
-    if (outcome.verdict == Verdict::unknown_user) outcome.verdict = Verdict::password_mismatch;
     if (outcome.verdict != Verdict::ok) return outcome;
     auto user = normalised_user(target, settings_.username, request);
     if (!user) {

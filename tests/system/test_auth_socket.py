@@ -3,9 +3,11 @@
 import imaplib
 import os
 import pwd
+import smtplib
 
 from harness import Daemon, Dovecot, Postfix, Sqlite, SystemTest, Talk, swaks, wait_until
 from harness.dovecot import WITHOUT_AUTH
+from harness.sasl import answers
 
 # The password of everybody is "secret".
 SHA512 = ("{SHA512-CRYPT}$6$rounds=1000$MPeWgaNyLNo7HkDl$ATY5XHVuoMJvqcxeBWu4SJIurcLfsHj05YQb0Jzhhqdqti/"
@@ -59,7 +61,7 @@ class AuthSocketTest(SystemTest):
 
 
 class PostfixTest(AuthSocketTest):
-    MECHANISMS = "plain login cram-md5 digest-md5 scram-sha-256"
+    MECHANISMS = "plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256"
 
     def setUp(self):
         super().setUp()
@@ -108,6 +110,23 @@ service auth {{
         # alice's password is kept as a hash, with which these mechanisms can do nothing.
         self.assertEqual(self.login("alice@example.com", "secret", "CRAM-MD5").code, 28)
         self.assertIn("Requested CRAM-MD5 scheme, but we have only SHA512-CRYPT", self.auth.log())
+
+    def test_scram_proves_the_password_to_the_server_and_the_server_to_the_client(self):
+        def attempt(mechanism, user, password):
+            client = smtplib.SMTP("127.0.0.1", self.postfix.smtp_port, timeout=20)
+            client.ehlo()
+            self.assertIn(mechanism, client.esmtp_features["auth"].split())
+            try:
+                return client.auth(mechanism, answers(mechanism, f"{user}@example.com", password))[0]
+            except smtplib.SMTPAuthenticationError as refused:
+                return refused.smtp_code
+            finally:
+                client.close()
+
+        for mechanism, user in (("SCRAM-SHA-1", "bob"), ("SCRAM-SHA-256", "bob"), ("SCRAM-SHA-256", "scram")):
+            self.assertEqual([attempt(mechanism, user, "secret"), attempt(mechanism, user, "wrong")], [235, 535])
+        # scram's stored secret is for the other hash.
+        self.assertEqual(attempt("SCRAM-SHA-1", "scram", "secret"), 535)
 
     def test_a_database_that_is_away_is_454_and_never_535(self):
         self.assertEqual(self.login("bob@example.com", "secret").code, 0)

@@ -5,10 +5,11 @@ from .daemon import Daemon, program
 from .databases import MariaDb, Postgres, Sqlite
 from .dns import Knot
 from .dovecot import Dovecot
+from .exim import Exim
 from .postfix import Postfix
 from .sandbox import Sandbox
 from .smtp import Talk, swaks
 from .waiting import wait_until
 
-__all__ = ["Daemon", "Dovecot", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
+__all__ = ["Daemon", "Dovecot", "Exim", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
            "SystemTest", "Talk", "program", "swaks", "wait_until"]

@@ -24,14 +24,15 @@ class Daemon:
     """A foreground daemon. arguments as on its command line; name also names the log, log/NAME.log.
 
     Entering waits for READY=1 on NOTIFY_SOCKET, as systemd does. Leaving sends SIGTERM and demands exit code 0 and
-    a log without a crash or a sanitizer's report.
+    a log without a crash or a sanitizer's report. passed: (name, listening socket), handed over as systemd does it.
     """
 
     def __init__(self, box, program_name, arguments=(), user=None, env=None, name=None, ready_within=15,
-                 exit_code=0, path=None):
+                 exit_code=0, path=None, passed=None):
         self.box, self.name = box, name or program_name
         self.command = [path or program(program_name), *arguments]
         self.user, self.env, self.ready_within, self.exit_code = user, env or {}, ready_within, exit_code
+        self._passed = passed
         self._process = None
 
     def __enter__(self):
@@ -56,9 +57,18 @@ class Daemon:
             path.chmod(0o666)
             # JOURNAL_STREAM: the log goes to standard error, as under systemd.
             environment = {**os.environ, "NOTIFY_SOCKET": str(path), "JOURNAL_STREAM": "0:0", **self.env}
-            self._process = self.box.start(self.name, self.command, user=self.user, env=environment)
+            command, passed = self._with_socket(environment)
+            self._process = self.box.start(self.name, command, user=self.user, env=environment, passed=passed)
             self._wait_ready(notify)
         path.unlink(missing_ok=True)
+
+    def _with_socket(self, environment):
+        if self._passed is None:
+            return self.command, ()
+        name, listening = self._passed
+        environment.update(LISTEN_FDS="1", LISTEN_FDNAMES=name)
+        move = f'export LISTEN_PID=$$; exec "$@" 3<&{listening.fileno()}'
+        return ["/bin/sh", "-c", move, "sh", *self.command], (listening.fileno(),)
 
     def _wait_ready(self, notify):
         notify.settimeout(0.1)

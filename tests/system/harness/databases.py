@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 
-from .sandbox import LOOPBACK
+from .sandbox import LOOPBACK, children_of
 from .waiting import wait_until
 
 
@@ -102,10 +102,15 @@ class _Server:
             self.start()
 
     def freeze(self):
-        os.killpg(self._process.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self):
-        os.killpg(self._process.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number):
+        """To the server and its children: PostgreSQL's have process groups of their own."""
+        for pid in (self._process.pid, *children_of(self._process.pid)):
+            os.kill(pid, number)
 
     def _alive(self):
         if self._process.ended():

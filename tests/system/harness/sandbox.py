@@ -25,12 +25,14 @@ PORTS = range(10000, 32000)
 class Process:
     """A child in a process group of its own, with its output in a file."""
 
-    def __init__(self, name, command, log, env=None, user=None, cwd=None, stdin=subprocess.DEVNULL):
+    def __init__(self, name, command, log, env=None, user=None, cwd=None, stdin=subprocess.DEVNULL,
+                 passed=()):
         self.name = name
         self.log_path = Path(log)
         with open(log, "ab") as output:
             self.child = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=output, stderr=output,
-                                          env=env, cwd=cwd or "/", start_new_session=True, **_as_user(user))
+                                          env=env, cwd=cwd or "/", start_new_session=True, pass_fds=passed,
+                                          **_as_user(user))
 
     @property
     def pid(self):

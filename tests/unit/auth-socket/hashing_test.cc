@@ -123,6 +123,39 @@ TEST_CASE("a user without a stored password costs a hash too") {
     CHECK(street.work("locked@x") == 1);
 }
 
+TEST_CASE("a master user who does not exist costs a hash, too") {
+    Street street(stored("BLF-CRYPT", 4));
+    auto const masters = std::make_shared<MemoryUsers>();
+    masters->rows["boss@x"] = {fields({{"password", stored("BLF-CRYPT", 4)}})};
+    auto master = passdb(masters, "master");
+    master.block.master = true;
+    Authenticator const authority({}, {master, passdb(street.users)}, {}, street.hashing, street.log);
+    for (auto const* name : {"boss@x", "nobody@x"}) {
+        auto const before = street.hashing.slow_hashes();
+        Request request;
+        request.mechanism = "PLAIN";
+        request.original_user = name;
+        CHECK(authority.check_password(request, "known@x", Secret(std::string("wrong"))).verdict !=
+              Verdict::ok);
+        CHECK(street.hashing.slow_hashes() == before + 1);
+    }
+}
+
+TEST_CASE("a user whom only the second passdb knows costs what one does whom none knows") {
+    Street street;
+    auto const second = std::make_shared<MemoryUsers>();
+    second->rows["known@x"] = {fields({{"password", stored("BLF-CRYPT", 4)}})};
+    Authenticator const authority({}, {passdb(street.users), passdb(second)}, {}, street.hashing, street.log);
+    for (auto const* name : {"known@x", "nobody@x"}) {
+        auto const before = street.hashing.slow_hashes();
+        Request request;
+        request.mechanism = "PLAIN";
+        request.original_user = name;
+        CHECK(authority.check_password(request, "", Secret(std::string("wrong"))).verdict != Verdict::ok);
+        CHECK(street.hashing.slow_hashes() == before + 1);
+    }
+}
+
 TEST_CASE("SCRAM asks nobody the same question each time, also after a restart, in the users' own form") {
     Street street{std::string(scram)};
     CHECK(street.challenge("known@x") == ",s=xjFaXrH27tIx6PA2u6toqA==,i=8192");

@@ -148,11 +148,24 @@ TEST_CASE("a database that is away is temp_fail, at once, and never a wrong pass
 
 TEST_CASE("towards Postfix a temporary failure closes the connection, because it takes every FAIL for good") {
     House house;
-    house.client.close_on_temporary = true;
+    house.client.temporary_failure = TemporaryFailure::closes;
     house.users->fails = true;
     auto const answer =
         after_handshake(postern::test::replay(*house.session(), std::string(hello) + auth(1, hidden_ok)));
     CHECK(answer == "<closed>");
+    CHECK(house.log.expect("the database is away"));
+}
+
+TEST_CASE("a client of version 1.0 takes every FAIL for good, too; one of 1.1 reads the code") {
+    House house;
+    house.client.temporary_failure = TemporaryFailure::closes_for_minor_0;
+    house.users->fails = true;
+    auto const answer = [&](std::string const& version) {
+        return after_handshake(postern::test::replay(
+            *house.session(), "VERSION\t1\t" + version + "\nCPID\t4242\n" + auth(1, hidden_ok)));
+    };
+    CHECK(answer("0") == "<closed>");
+    CHECK(answer("1") == "FAIL\t1\tuser=alice@example.com\tcode=temp_fail\n");
     CHECK(house.log.expect("the database is away"));
 }
 

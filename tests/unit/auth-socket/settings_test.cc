@@ -90,7 +90,7 @@ TEST_CASE("a listener has its role from its name and its mode and owner from its
     CHECK(conf.told() == "");
     auto const& postfix = conf.at("/var/spool/postfix/private/auth");
     CHECK(postfix.role == Role::client);
-    CHECK(postfix.close_on_temporary);
+    CHECK(postfix.temporary_failure == TemporaryFailure::closes);
     CHECK(postfix.address.mode == 0660U);
     CHECK(postfix.address.owner == "postfix");
     CHECK(conf.at("/b/auth-master").role == Role::master);
@@ -99,7 +99,8 @@ TEST_CASE("a listener has its role from its name and its mode and owner from its
     CHECK(conf.at("/b/auth-userdb").address.mode ==
           0666U); // stock: no listener says that Dovecot runs beside
     CHECK(conf.at("/b/auth-userdb").address.owner == "dovecot");
-    CHECK_FALSE(conf.at("/b/auth-client").close_on_temporary);
+    CHECK(conf.at("/b/auth-client").temporary_failure == TemporaryFailure::closes_for_minor_0);
+    CHECK(conf.at("/b/auth-master").temporary_failure == TemporaryFailure::is_told);
     std::size_t inet = 0;
     for (auto const& each : conf.settings.listeners) inet += each.address.address.port == 12345 ? 1 : 0;
     CHECK(inet == 2);
@@ -131,14 +132,14 @@ TEST_CASE("temp_fail_close names the sockets whose clients take every FAIL for g
         auto const text =
             std::string(users) +
             "service auth {\n  unix_listener /a/private/auth {\n  }\n  unix_listener /b/auth {\n  }\n}\n";
-        return read(text, own).at(path).close_on_temporary;
+        return read(text, own).at(path).temporary_failure;
     };
-    CHECK(closes("auto", "/a/private/auth"));
-    CHECK_FALSE(closes("auto", "/b/auth"));
-    CHECK(closes("all", "/b/auth"));
-    CHECK_FALSE(closes("none", "/a/private/auth"));
-    CHECK(closes("/b/auth /c", "/b/auth"));
-    CHECK_FALSE(closes("/b/auth /c", "/a/private/auth"));
+    CHECK(closes("auto", "/a/private/auth") == TemporaryFailure::closes);
+    CHECK(closes("auto", "/b/auth") == TemporaryFailure::closes_for_minor_0);
+    CHECK(closes("all", "/b/auth") == TemporaryFailure::closes);
+    CHECK(closes("none", "/a/private/auth") == TemporaryFailure::is_told);
+    CHECK(closes("/b/auth /c", "/b/auth") == TemporaryFailure::closes);
+    CHECK(closes("/b/auth /c", "/a/private/auth") == TemporaryFailure::is_told);
 }
 
 TEST_CASE("roles are told by the name behind the last dash") {

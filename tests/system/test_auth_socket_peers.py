@@ -1,0 +1,154 @@
+"""auth-socket between Exim, saslauthd's clients and fail2ban, each unchanged and as their guides set them up."""
+
+import contextlib
+import unittest
+from pathlib import Path
+
+from harness import Exim, Postfix, swaks, wait_until
+from harness.sasl import auth_login
+from test_auth_socket import AuthSocketTest
+
+
+@contextlib.contextmanager
+def away(database):
+    """While it lasts, the file is not there: an error at once, where a lock would be one after a while."""
+    database.path.rename(f"{database.path}.away")
+    yield
+    Path(f"{database.path}.away").rename(database.path)
+
+
+class EximTest(AuthSocketTest):
+    """client_checks 1.8, and CRAM-MD5."""
+
+    def setUp(self):
+        super().setUp()
+        if missing := Exim.missing():
+            self.skipTest(missing)
+        self.users = self.database()
+        self.auth = self.daemon(self.configuration(self.users, f"""\
+base_dir = {self.box.directory('run')}
+auth_mechanisms = plain login cram-md5
+auth_failure_delay = 1 secs
+service auth {{
+  unix_listener {self.box.path('exim-auth')} {{
+    mode = 0666
+  }}
+}}
+"""))
+        self.exim = self.enterContext(Exim(self.box, self.box.path("exim-auth")))
+
+    def login(self, user, password, mechanism):
+        return swaks(self.exim.port, "--quit-after", "RCPT", sender="bob@example.com", to="alice@example.com",
+                     user=user, password=password, mechanism=mechanism)
+
+    def test_exim_lets_in_who_knows_the_password_and_nobody_else(self):
+        for mechanism, user in (("PLAIN", "alice"), ("LOGIN", "alice"), ("CRAM-MD5", "bob")):
+            good = self.login(f"{user}@example.com", "secret", mechanism)
+            self.assertEqual((good.code, good.reply_to("RCPT")[0]), (0, 250), good)
+            self.assertIn("235 Authentication succeeded", good.text)
+            bad = self.login(f"{user}@example.com", "wrong", mechanism)
+            self.assertEqual(bad.code, 28, bad)
+            self.assertIn("535 Incorrect authentication data", bad.text)
+        self.assertEqual(self.auth.log().count("127.0.0.1): Password mismatch"), 3, self.auth.log())
+
+    def test_exim_takes_a_database_that_is_away_for_a_temporary_failure(self):
+        with away(self.users):
+            answer = self.login("bob@example.com", "secret", "PLAIN")
+        self.assertIn("435 Unable to authenticate at present", answer.text)
+        self.assertNotIn("535", answer.text)
+        wait_until(lambda: self.login("bob@example.com", "secret", "PLAIN").code == 0, 20, "the database is used again")
+
+
+class SaslauthdTest(AuthSocketTest):
+    """client_checks 1.10: auth-socket's mux in place of saslauthd's."""
+
+    def setUp(self):
+        super().setUp()
+        self.mux = self.box.path("saslauthd/mux")
+        self.box.directory("saslauthd")
+        self.users = self.database()
+        self.auth = self.daemon(self.configuration(self.users, f"""\
+base_dir = {self.box.directory('run')}
+auth_failure_delay = 1 secs
+service auth {{
+  unix_listener {self.mux} {{
+    mode = 0777
+  }}
+}}
+"""))
+
+    def ask(self, user, password, realm):
+        done = self.box.run(["testsaslauthd", "-u", user, "-p", password, "-r", realm, "-s", "smtp", "-f", self.mux],
+                            check=False)
+        return done.returncode, done.stdout.strip()
+
+    def test_testsaslauthd_gets_saslauthds_answers(self):
+        self.assertEqual(self.ask("alice", "secret", "example.com"), (0, '0: OK "Success."'))
+        self.assertEqual(self.ask("alice", "wrong", "example.com"), (255, '0: NO "authentication failed"'))
+        self.assertEqual(self.ask("nobody", "secret", "example.com"), (255, '0: NO "authentication failed"'))
+        self.assertIn("auth: sql(alice@example.com): Password mismatch", self.auth.log())
+
+    def test_without_its_database_it_does_not_say_no(self):
+        with away(self.users):
+            code, text = self.ask("alice", "secret", "example.com")
+        self.assertNotEqual(code, 0)
+        self.assertNotIn("NO", text)
+
+    def test_postfix_with_cyrus_sasl_logs_in_through_the_mux(self):
+        postfix = Postfix(self.box, main={"smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "cyrus"})
+        # Debian's Postfix looks here by itself, others where they are told.
+        conf = postfix.write("sasl/smtpd.conf", "pwcheck_method: saslauthd\nmech_list: PLAIN LOGIN\n"
+                                                f"saslauthd_path: {self.mux}\n")
+        postfix.set(cyrus_sasl_config_path=conf.parent)
+        self.enterContext(postfix)
+        for mechanism in ("PLAIN", "LOGIN"):
+            good, bad = (swaks(postfix.smtp_port, "--quit-after", "AUTH", sender="a@example.com", to="b@example.com",
+                               user="alice@example.com", password=password, mechanism=mechanism)
+                         for password in ("secret", "wrong"))
+            self.assertIn("235 2.7.0 Authentication successful", good.text)
+            self.assertIn("535 5.7.8 Error: authentication failed: authentication failure", bad.text)
+
+
+class Fail2banTest(AuthSocketTest):
+    """Every line about a wrong password or an unknown user is one that fail2ban's dovecot filter, unchanged, finds."""
+
+    FILTER = "/etc/fail2ban/filter.d/dovecot.conf"
+
+    def test_the_dovecot_filter_finds_the_address_in_every_failure(self):
+        users = self.box.write("users", "bob@example.com:{PLAIN}secret\n")
+        self.auth = self.daemon(self.configuration(self.database(), f"""\
+base_dir = {self.box.directory('run')}
+auth_mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256
+auth_failure_delay = 0
+service auth {{
+  unix_listener {self.box.path('auth')} {{
+    mode = 0666
+  }}
+}}
+passdb {{
+  driver = passwd-file
+  args = {users}
+}}
+"""), "penalty = no\n")
+        hosts = []
+
+        def fails(mechanism, user, password, session=""):
+            host = f"192.0.2.{len(hosts) + 1}" if len(hosts) % 2 else f"2001:db8::{len(hosts) + 1:x}"
+            hosts.append(host)
+            answer = auth_login(self.box.path("auth"), mechanism, user, password, f"rip={host}{session}")
+            self.assertTrue(answer.startswith("FAIL\t1"), answer)
+
+        for mechanism in ("PLAIN", "LOGIN"):
+            fails(mechanism, "alice@example.com", "wrong")
+            fails(mechanism, "nobody@example.com", "wrong", "\tsession=AAbbCC/+12")
+        for mechanism in ("CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"):
+            fails(mechanism, "bob@example.com", "wrong")
+            fails(mechanism, "nobody@example.com", "wrong", "\tsession=AAbbCC/+12")
+        lines = [line for line in self.auth.log().splitlines() if "(" in line and "listening" not in line]
+        log = self.box.write("mail.log", "".join(f"Nov 29 10:00:00 mx dovecot: {line}\n" for line in lines))
+        found = self.box.run(["fail2ban-regex", "-o", "ip", log, self.FILTER]).stdout.split()
+        self.assertEqual(sorted(set(found)), sorted(hosts), "".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    unittest.main()
