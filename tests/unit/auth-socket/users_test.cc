@@ -5,6 +5,7 @@
 #include "auth-socket/users/variables.h"
 #include "tests/unit/auth-socket/fixture.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -396,12 +397,8 @@ TEST_CASE("every mistake of a dovecot-sql.conf.ext is told with its line") {
 }
 
 TEST_CASE("the dovecot-sql files of real administrators are read") {
-    auto const* corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     postern::test::TestLog log;
     Metrics metrics;
     std::size_t read = 0;

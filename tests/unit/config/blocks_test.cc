@@ -2,6 +2,7 @@
 #include "common/config/blocks.h"
 
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 #include "tests/unit/support/temp_dir.h"
 
 #include <filesystem>
@@ -107,12 +108,8 @@ TEST_CASE("blocks left open, closed twice, too deep and lines of no form are eac
 }
 
 TEST_CASE("every dovecot.conf of the corpus that has blocks is read without a crash") {
-    char const* corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     std::size_t settings = 0;
     for (auto const& entry : std::filesystem::directory_iterator(std::string(corpus) + "/dovecot-sql")) {
         INFO(entry.path());

@@ -2,6 +2,7 @@
 #include "common/daemon/privileges.h"
 
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -23,11 +24,7 @@ TEST_CASE("accounts are found by name and number, with a group of one's own choi
 }
 
 TEST_CASE("after becoming another user root cannot be had back") {
-    if (!is_root()) {
-        WARN("SKIPPED: only root can become another user");
-        SUCCEED();
-        return;
-    }
+    if (!is_root()) return postern::test::skip_case("only root can become another user");
     pid_t const child = ::fork();
     if (child == 0) {
         auto const nobody = find_identity("nobody");

@@ -6,6 +6,7 @@
 #include "lmtp-deliver/mail_delivery.h"
 #include "tests/unit/lmtp-deliver/names_in.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 #include "tests/unit/support/test_log.h"
 
 #include <fmt/format.h>
@@ -182,11 +183,7 @@ TEST_CASE("users of another uid than this process are refused in plain words") {
 }
 
 TEST_CASE("the broker's children deliver as the user and for each user apart") {
-    if (::geteuid() != 0) {
-        WARN("SKIPPED: only root can become other users");
-        SUCCEED();
-        return;
-    }
+    if (::geteuid() != 0) return postern::test::skip_case("only root can become other users");
     test::TempDir dir;
     REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
     test::TestLog log;

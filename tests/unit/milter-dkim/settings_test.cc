@@ -3,6 +3,7 @@
 #include "milter-dkim/settings.h"
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -125,12 +126,8 @@ TEST_CASE("the manual and the sample say what the table says") {
 }
 
 TEST_CASE("the configurations of real administrators read without an unknown name") {
-    auto const* corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     int read_files = 0;
     for (auto const& entry : std::filesystem::directory_iterator(std::string(corpus) + "/opendkim")) {
         auto const name = entry.path().filename().string();

@@ -1,6 +1,7 @@
 // opendmarc.conf: names, values, mistakes, and real administrators' files.
 #include "milter-dmarc/settings.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -167,12 +168,8 @@ TEST_CASE("the manual and the sample say what the table says") {
 }
 
 TEST_CASE("real administrators' files are read without errors") {
-    auto const* const corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     int files = 0;
     for (auto const& entry : std::filesystem::directory_iterator(std::string(corpus) + "/opendmarc")) {
         auto const name = entry.path().filename().string();

@@ -3,6 +3,7 @@
 
 #include "policyd-spf/per_user.h"
 #include "policyd-spf/settings.h"
+#include "tests/unit/support/skip.h"
 
 #include <filesystem>
 #include <fstream>
@@ -162,12 +163,8 @@ TEST_CASE("our own settings are checked") {
 }
 
 TEST_CASE("files of real administrators are read without an error") {
-    auto const* const corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     int files = 0;
     for (auto const& entry :
          std::filesystem::directory_iterator(std::filesystem::path(corpus) / "policyd-spf")) {

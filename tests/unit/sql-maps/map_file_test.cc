@@ -5,6 +5,7 @@
 #include "common/sql/template.h"
 #include "sql-maps/expansion.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/skip.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -120,12 +121,8 @@ TEST_CASE("Table names of other kinds are told apart") {
 }
 
 TEST_CASE("Real administrators' files are read, and their quoted variables are all bound") {
-    auto const* corpus = std::getenv("POSTERN_CORPUS");
-    if (corpus == nullptr) {
-        WARN("SKIPPED: POSTERN_CORPUS is not set");
-        SUCCEED();
-        return;
-    }
+    auto const* const corpus = postern::test::corpus_or_skip();
+    if (corpus == nullptr) return;
     int files = 0;
     for (auto const& entry : std::filesystem::directory_iterator(std::string(corpus) + "/pgsql-mysql-maps")) {
         auto const path = entry.path().string();

@@ -1,7 +1,9 @@
-// Runs the cases of one folder and closes with a line that ./dev adds up: "cases: N passed, N failed".
+// Runs the cases of one folder and closes with a line that ./dev adds up: "cases: N passed, N failed[, N
+// skipped]".
 #define CATCH_CONFIG_RUNNER
 #include "tests/unit/support/catch.h"
 
+#include "tests/unit/support/skip.h"
 #include "tests/unit/support/test_log.h"
 
 #include <csignal>
@@ -18,6 +20,7 @@ using ListenerBase = Catch::TestEventListenerBase;
 struct Totals {
     unsigned long passed = 0;
     unsigned long failed = 0;
+    unsigned long skipped = 0;
 };
 Totals& totals() {
     static Totals counted;
@@ -37,9 +40,14 @@ class Listener : public ListenerBase {
         auto const unexpected = postern::test::take_unexpected_lines();
         for (auto const& line : unexpected)
             std::printf("%s: unexpected in the log: %s\n", name.c_str(), line.c_str());
-        if (stats.totals.assertions.allOk() && stats.totals.assertions.total() > 0 && unexpected.empty())
+        auto const skip = postern::test::take_skip();
+        bool const good = stats.totals.assertions.allOk() && unexpected.empty();
+        if (good && !skip.empty()) {
+            std::printf("SKIPPED: %s: %s\n", name.c_str(), skip.c_str());
+            ++totals().skipped;
+        } else if (good && stats.totals.assertions.total() > 0) {
             ++totals().passed;
-        else {
+        } else {
             ++totals().failed;
             if (stats.totals.assertions.total() == 0) std::printf("%s: asserts nothing\n", name.c_str());
         }
@@ -53,6 +61,8 @@ CATCH_REGISTER_LISTENER(Listener)
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     int const failed = Catch::Session().run(argc, argv);
-    std::printf("cases: %lu passed, %lu failed\n", totals().passed, totals().failed);
+    std::printf("cases: %lu passed, %lu failed", totals().passed, totals().failed);
+    if (totals().skipped != 0) std::printf(", %lu skipped", totals().skipped);
+    std::printf("\n");
     return failed != 0 || totals().failed != 0 ? 1 : 0;
 }
