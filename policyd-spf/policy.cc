@@ -279,6 +279,7 @@ std::optional<Answer> Policy::helo_answer(Case& at) {
     if (rules.by_domain) finding.explanation = "Receiver policy for SPF " + verdict_word(finding.verdict);
     if (finding.verdict == spf::Verdict::none) finding.explanation = "no SPF record";
     log_details(at, finding);
+    hint_at_private_client(at, finding);
     at.helo_field = header_field(finding, at.subject, at.settings);
     at.helo = at.decisive = finding;
     auto const fate = rules.fate_of(finding.verdict);

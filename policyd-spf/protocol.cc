@@ -58,19 +58,19 @@ constexpr std::array<Attribute, 6> attributes = {{{"client_address", &Request::c
 Result<std::optional<Request>> Decoder::next() {
     for (;;) {
         auto const end = buffer_.find('\n', scanned_);
-        if (end == std::string::npos) {
+        bool const whole = end != std::string::npos;
+        auto const size = (whole ? end : buffer_.size()) - taken_;
+        if (size > max_line) return malformed(fmt::format("a line has more than {} octets", max_line));
+        if (!whole) {
+            buffer_.erase(0, std::exchange(taken_, 0)); // once for all lines of a piece
             scanned_ = buffer_.size();
-            if (buffer_.size() > max_line)
-                return malformed(fmt::format("a line has more than {} octets", max_line));
             return std::nullopt;
         }
-        if (end > max_line) return malformed(fmt::format("a line has more than {} octets", max_line));
-        used_ += end + 1;
+        used_ += size + 1;
         if (used_ > max_request)
             return malformed(fmt::format("a request has more than {} octets", max_request));
-        auto const line = as_utf8(trim_right(std::string_view(buffer_).substr(0, end)));
-        buffer_.erase(0, end + 1);
-        scanned_ = 0;
+        auto const line = as_utf8(trim_right(std::string_view(buffer_).substr(taken_, size)));
+        taken_ = scanned_ = end + 1;
         if (line.empty()) {
             if (watcher_) watcher_(line, true);
             used_ = 0;

@@ -41,7 +41,8 @@ class Decoder {
 
     LineWatcher watcher_;
     std::string buffer_;
-    std::size_t scanned_ = 0; // octets of buffer_ without a line end
+    std::size_t taken_ = 0;   // octets of buffer_ that have been read
+    std::size_t scanned_ = 0; // the same, and those behind them without a line end
     std::size_t used_ = 0;    // octets of this request so far
     Request request_;
 };
