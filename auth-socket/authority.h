@@ -28,6 +28,8 @@ class Authority {
     // Whose password it is that a client tries with this name: normalised, without the user whom a master
     // user wants to be. Penalties count by it; blocks on nothing.
     virtual std::string account(Request const& request, std::string_view name) const = 0;
+    // A login by this mechanism may wait for servers on the web.
+    virtual bool asks_web(std::string_view /*mechanism*/) const { return false; }
     // authorization: whom the user wants to be, for master users; empty: itself.
     virtual Outcome check_password(Request& request, std::string_view authorization,
                                    Secret const& password) const = 0;

@@ -60,12 +60,15 @@ DatabaseBlock read_database(Block const& block, std::vector<Problem>& problems) 
     DatabaseBlock database;
     database.place = block.place;
     database.driver = block.value("driver").value_or(block.name);
-    database.name = block.value("name").value_or(database.driver);
+    // fail2ban's filter takes letters only for the name in a log line.
+    database.name = block.value("name").value_or(database.driver == "oauth2" ? "oauth" : database.driver);
     database.args = block.value("args").value_or("");
     database.default_fields = argument_fields(block.value("default_fields").value_or(""));
     database.override_fields = argument_fields(block.value("override_fields").value_or(""));
-    for (auto const word : split_words(block.value("mechanisms").value_or("")))
+    for (auto const word : split_words(block.value("mechanisms").value_or(""), " \t,"))
         database.mechanisms.push_back(to_upper(word));
+    if (database.driver == "oauth2" && database.mechanisms.empty())
+        database.mechanisms = {"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"};
     database.username_filter = block.value("username_filter").value_or("");
     database.master = read_flag(block, "master", problems);
     database.deny = read_flag(block, "deny", problems);

@@ -102,6 +102,11 @@ bool is_dovecot24(Block const& root) {
 
 void understand_dovecot24_database(Block const& root, Block const& block, std::string_view kind,
                                    DatabaseBlock& database, std::vector<Problem>& problems) {
+    if (auto const* mechanisms = setting(block, kind, "mechanisms_filter")) {
+        database.mechanisms.clear();
+        for (auto const word : split_words(mechanisms->value, " \t,"))
+            database.mechanisms.push_back(to_upper(word));
+    }
     database.default_scheme = to_upper(setting_value(block, kind, "default_password_scheme"));
     auto const fields = block_fields(block, kind, problems);
     if (database.driver == "sql") {
@@ -110,6 +115,8 @@ void understand_dovecot24_database(Block const& root, Block const& block, std::s
         database.args = setting_value(block, kind, "passwd_file_path");
     } else if (database.driver == "pam") {
         database.args = setting_value(block, kind, "service_name");
+    } else if (database.driver == "oauth2") {
+        database.tokens = dovecot24_tokens(root, &block, problems);
     } else if (database.driver == "static" && kind == "passdb") {
         if (auto const* password = setting(block, kind, "password"))
             database.default_fields.set("password", password->value);

@@ -2,6 +2,7 @@
 #include "auth-socket/settings.h"
 
 #include "common/base/text.h"
+#include "common/json/json.h"
 
 #include <algorithm>
 #include <array>
@@ -187,6 +188,28 @@ std::vector<ListenerSettings> understand_listeners(Block const& root, Settings c
     return ListenerReader(settings, own, problems).read(root.find("service", "auth"));
 }
 
+namespace {
+
+void check_mechanisms(Settings& settings, Block const& root, std::vector<Problem>& problems) {
+    auto const is_for_tokens = [](std::string_view name) {
+        return name == "OAUTHBEARER" || name == "XOAUTH2";
+    };
+    if (std::ranges::none_of(settings.client.mechanisms, is_for_tokens)) return;
+    if (!json::is_available())
+        complain(problems, root.place,
+                 "OAUTHBEARER and XOAUTH2: this auth-socket was built without nlohmann-json");
+    auto const takes_tokens = [&](DatabaseBlock const& block) {
+        return block.driver == "oauth2" &&
+               std::ranges::any_of(block.mechanisms, [&](auto const& name) { return is_for_tokens(name); });
+    };
+    if (std::ranges::none_of(settings.passdbs, takes_tokens))
+        problems.push_back(
+            {Problem::Severity::warning, root.place,
+             "auth_mechanisms has OAUTHBEARER or XOAUTH2, but no passdb oauth2 checks tokens"});
+}
+
+} // namespace
+
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
     Settings settings;
     auto const newer = is_dovecot24(root);
@@ -208,7 +231,9 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
         if (settings.service_user == "$default_internal_user") settings.service_user.clear();
     }
     settings.passdbs = understand_databases(root, "passdb", problems);
+    if (newer) add_dovecot24_tokens(root, settings, problems);
     settings.userdbs = understand_databases(root, "userdb", problems);
+    check_mechanisms(settings, root, problems);
     if (settings.passdbs.empty()) complain(problems, root.place, "no passdb { } block: nobody could log in");
     settings.listeners = understand_listeners(root, settings, own, problems);
     if (settings.listeners.empty()) complain(problems, root.place, "no listener in service auth { }");

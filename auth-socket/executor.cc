@@ -52,11 +52,17 @@ void FairSlots::release() {
     waiter->turn.notify_one(); // under the lock: the waiter lives on its thread's stack
 }
 
-Workers::Workers(WorkerLimits limits, Metrics& metrics)
-    : limits_(limits),
-      waiting_gauge_(metrics.gauge("auth_jobs_waiting", "Logins and lookups that wait for a worker.")),
+namespace {
+
+std::string label(std::string_view pool) { return "pool=\"" + std::string(pool) + "\""; }
+
+} // namespace
+
+Workers::Workers(WorkerLimits limits, Metrics& metrics, std::string_view pool)
+    : limits_(limits), waiting_gauge_(metrics.gauge(
+                           "auth_jobs_waiting", "Logins and lookups that wait for a worker.", label(pool))),
       refused_(metrics.counter("auth_jobs_refused_total",
-                               "Logins and lookups refused because the queue was full.")) {}
+                               "Logins and lookups refused because the queue was full.", label(pool))) {}
 
 Workers::~Workers() {
     {

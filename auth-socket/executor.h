@@ -66,7 +66,8 @@ struct WorkerLimits {
 // Threads, begun when they are needed. One key never gets all of them: the rest stays free for the others.
 class Workers final : public Executor {
   public:
-    Workers(WorkerLimits limits, Metrics& metrics);
+    // pool: what the metrics call it.
+    Workers(WorkerLimits limits, Metrics& metrics, std::string_view pool = "lookups");
     ~Workers() override; // drops what waits, finishes what runs
 
     bool submit(std::string_view key, std::function<void()> job) override;

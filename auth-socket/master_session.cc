@@ -36,6 +36,7 @@ std::string pass_reply(std::uint32_t id, Outcome const& outcome) {
     case Verdict::password_expired: return Line("FAIL", id).add("code", "pass_expired").text();
     case Verdict::password_mismatch:
     case Verdict::refused:
+    case Verdict::wrong_network:
     case Verdict::not_authorized: break;
     }
     return Line("FAIL", id).text();

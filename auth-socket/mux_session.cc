@@ -71,17 +71,18 @@ void MuxSession::ask(Fields4 fields) {
 void MuxSession::begin() {
     begins_.reset();
     auto const request = request_;
-    auto const queued =
-        surroundings_.executor.submit(request->turn(), [completions = completions_, authority = authority_,
-                                                        request, &log = surroundings_.log] {
-            Outcome outcome;
-            try {
-                outcome = authority->check_password(*request, "", request->password);
-            } catch (std::exception const& exception) {
-                log.error("auth: login{}: {}", request->log_name(), exception.what());
-            }
-            completions->add(std::move(outcome));
-        });
+    request->answer_by = Deadline::at(surroundings_.now() + answer_limit);
+    auto const queued = surroundings_.executor_for(*authority_, request->mechanism)
+                            .submit(request->turn(), [completions = completions_, authority = authority_,
+                                                      request, &log = surroundings_.log] {
+                                Outcome outcome;
+                                try {
+                                    outcome = authority->check_password(*request, "", request->password);
+                                } catch (std::exception const& exception) {
+                                    log.error("auth: login{}: {}", request->log_name(), exception.what());
+                                }
+                                completions->add(std::move(outcome));
+                            });
     if (!queued) completions_->add(Outcome{});
 }
 

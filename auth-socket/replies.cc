@@ -17,6 +17,7 @@ std::string_view failure_code(Verdict verdict) {
     case Verdict::ok:
     case Verdict::password_mismatch:
     case Verdict::unknown_user:
+    case Verdict::wrong_network:
     case Verdict::refused: break;
     }
     return "";

@@ -3,6 +3,7 @@
 
 #include "auth-socket/fields.h"
 #include "auth-socket/protocol.h"
+#include "common/base/clock.h"
 #include "common/base/secret.h"
 
 #include <cstdint>
@@ -23,9 +24,11 @@ struct Request {
     std::string answered_by;   // the driver of the passdb that knew the user, for the log
     std::uint32_t id = 0;
     std::uint32_t client_pid = 0;
-    Secret password; // for %w; plaintext mechanisms only
-    Fields passdb;   // what the passdbs said: %{passdb:name}
-    Fields userdb;   // and the userdbs: %{userdb:name}
+    Secret password;                        // for %w; plaintext mechanisms only
+    Fields passdb;                          // what the passdbs said: %{passdb:name}
+    Fields userdb;                          // and the userdbs: %{userdb:name}
+    Fields oauth2;                          // and the access token: %{oauth2:name}
+    Deadline answer_by = Deadline::never(); // when the client goes away
 
     // "(user,192.0.2.1,<session>)", as every log line about a request has it.
     std::string log_name() const;
@@ -43,7 +46,8 @@ enum class Verdict {
     ok,
     password_mismatch,
     unknown_user,
-    refused, // an odd user name, a network that is not allowed, no usable stored password
+    refused,       // an odd user name, a network that is not allowed, no usable stored password
+    wrong_network, // not from where the user may log in; final, whatever other databases say
     user_disabled,
     password_expired,
     not_authorized, // a master user may not be this user

@@ -16,6 +16,9 @@ namespace {
 // Postfix's and Dovecot's processes keep their connections for as long as they live.
 constexpr std::chrono::hours idle_timeout{24 * 30};
 
+// They mostly wait, for token endpoints and the policy server, each for a few seconds at the most.
+constexpr std::size_t web_threads = 100;
+
 std::string host_name() {
     std::array<char, 256> name{};
     return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
@@ -40,6 +43,9 @@ Configuration load_configuration(std::string const& dovecot_conf, OwnSettings co
     configuration.settings.client.mechanism.host_name = host_name();
     if (!config::has_errors(problems))
         configuration.users = load_users(configuration.settings, helper, hashing, log, metrics, problems);
+    auto& mechanism = configuration.settings.client.mechanism;
+    mechanism.token_scope = configuration.users.token_scope;
+    mechanism.openid_configuration = configuration.users.openid_configuration;
     return configuration;
 }
 
@@ -49,8 +55,9 @@ AuthService::AuthService(Configuration configuration, OwnSettings own, Loader lo
       configuration_(std::make_shared<Configuration const>(std::move(configuration))),
       now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
       workers_({.threads = configuration_->settings.workers}, metrics),
-      surroundings_{workers_,       logins_, penalties_, log, now_, static_cast<std::uint32_t>(getpid()),
-                    connection_ids_},
+      web_workers_({.threads = web_threads}, metrics, "web"),
+      surroundings_{workers_,        logins_, penalties_,   log, now_, static_cast<std::uint32_t>(getpid()),
+                    connection_ids_, nullptr, &web_workers_},
       master_(std::move(master)) {}
 
 std::shared_ptr<Configuration const> AuthService::current() const {

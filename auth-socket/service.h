@@ -65,6 +65,7 @@ class AuthService final : public daemon::Service {
     Logins logins_;
     Penalties penalties_;
     Workers workers_;
+    Workers web_workers_;
     std::atomic<std::uint32_t> connection_ids_{0};
     Surroundings surroundings_;
     std::vector<Opened> opened_;

@@ -129,6 +129,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
                     .plaintext = kind->plaintext,
                     .request = {},
                     .outcome = {},
+                    .is_refused = false,
                     .final_data = {}};
     pending.request.mechanism = command->mechanism;
     pending.request.client = command->client;
@@ -187,6 +188,11 @@ Result<> ClientSession::go_on(std::vector<std::string> const& fields) {
         return {};
     }
     at->second.last_heard = surroundings_.now();
+    if (at->second.is_refused) {
+        auto const outcome = *at->second.outcome;
+        fail(*id, outcome);
+        return {};
+    }
     auto response = base64_decode(fields[2]);
     if (!response) {
         requests_.erase(at);
@@ -228,7 +234,9 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     auto& pending = requests_.at(id);
     pending.phase = Phase::working;
     auto request = std::make_shared<Request>(pending.request);
-    auto const queued = surroundings_.executor.submit(
+    request->answer_by = Deadline::at(pending.last_heard + answer_limit);
+    auto& executor = surroundings_.executor_for(*authority_, request->mechanism);
+    auto const queued = executor.submit(
         request->turn(), [&log = surroundings_.log, completions = completions_, id, serial = pending.serial,
                           secret_only, request, job = std::move(job)] {
             Outcome outcome; // temporary until something better is known
@@ -332,10 +340,31 @@ void ClientSession::refuse(std::uint32_t id, Refused const& refused) {
 }
 
 void ClientSession::finish(std::uint32_t id, Outcome const& outcome) {
-    if (outcome.verdict == Verdict::ok)
-        succeed(id, outcome, "");
+    if (outcome.verdict == Verdict::ok) return succeed(id, outcome, "");
+    auto const challenge =
+        outcome.verdict == Verdict::temporary ? std::nullopt : requests_.at(id).mechanism->refusal(outcome);
+    if (challenge)
+        tell_refusal(id, outcome, *challenge);
     else
         fail(id, outcome);
+}
+
+// It counts now: a client that does not care for the end may not guess for nothing.
+void ClientSession::tell_refusal(std::uint32_t id, Outcome const& outcome, Challenge const& challenge) {
+    auto& pending = requests_.at(id);
+    count_failure(pending, outcome);
+    pending.outcome = outcome;
+    pending.is_refused = true;
+    pending.phase = Phase::waiting_for_client;
+    output_ += Line("CONT", id).add(base64_encode(challenge.data)).text();
+}
+
+void ClientSession::count_failure(Pending const& pending, Outcome const& outcome) {
+    if (outcome.verdict != Verdict::password_mismatch && outcome.verdict != Verdict::unknown_user) return;
+    auto const& request = pending.request;
+    surroundings_.penalties.failed(request.client.remote_ip, pending.account,
+                                   pending.plaintext ? std::optional(request.password.reveal())
+                                                     : std::nullopt);
 }
 
 void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data) {
@@ -367,10 +396,7 @@ void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
             output_ += fail_line(id, request, outcome);
         return;
     }
-    if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)
-        surroundings_.penalties.failed(request.client.remote_ip, pending.account,
-                                       pending.plaintext ? std::optional(request.password.reveal())
-                                                         : std::nullopt);
+    if (!pending.is_refused) count_failure(pending, outcome);
     auto text = fail_line(id, request, outcome);
     auto const now = surroundings_.now();
     auto const due = std::min(now + settings_.failure_delay, pending.last_heard + answer_limit);

@@ -66,6 +66,7 @@ class ClientSession final : public net::Session {
         bool plaintext;
         Request request;
         std::optional<Outcome> outcome; // of NeedSecret, until the mechanism is through
+        bool is_refused;                // the client has been told why; outcome stands, whatever it answers
         std::string final_data;
     };
     struct Delayed {
@@ -93,6 +94,8 @@ class ClientSession final : public net::Session {
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);
+    void count_failure(Pending const& pending, Outcome const& outcome);
+    void tell_refusal(std::uint32_t id, Outcome const& outcome, Challenge const& challenge);
     void check(std::uint32_t id, CheckPassword const& check);
     void ask_for_secret(std::uint32_t id, NeedSecret const& need);
     void trust(std::uint32_t id, Trusted const& trusted);

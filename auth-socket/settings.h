@@ -77,6 +77,11 @@ bool is_dovecot24(config::Block const& root);
 void understand_dovecot24_database(config::Block const& root, config::Block const& block,
                                    std::string_view kind, DatabaseBlock& database,
                                    std::vector<config::Problem>& problems);
+// oauth2 { }: 2.4 checks tokens before any passdb.
+void add_dovecot24_tokens(config::Block const& root, Settings& settings,
+                          std::vector<config::Problem>& problems);
+std::shared_ptr<TokenSettings const> dovecot24_tokens(config::Block const& root, config::Block const* passdb,
+                                                      std::vector<config::Problem>& problems);
 // passdb { } and userdb { } blocks.
 std::vector<DatabaseBlock> understand_databases(config::Block const& root, std::string_view kind,
                                                 std::vector<config::Problem>& problems);

@@ -23,6 +23,12 @@ struct Surroundings {
     std::uint32_t server_pid = 0;                   // SPID: the same on client and master sockets
     std::atomic<std::uint32_t>& connection_ids;     // CUID
     std::shared_ptr<Tokens const> tokens = nullptr; // null: none are given out
+    // For logins that wait for servers on the web, so that they hold up nobody else; null: there are none.
+    Executor* web_executor = nullptr;
+
+    Executor& executor_for(Authority const& authority, std::string_view mechanism) const {
+        return web_executor != nullptr && authority.asks_web(mechanism) ? *web_executor : executor;
+    }
 };
 
 } // namespace postern::auth_socket

@@ -13,6 +13,8 @@ std::vector<MechanismKind> const& mechanism_kinds() {
         {"SCRAM-SHA-256", "mutual-auth", false, make_scram_sha_256},
         {"EXTERNAL", "", false, make_external},
         {"ANONYMOUS", "anonymous", false, make_anonymous},
+        {"OAUTHBEARER", "plaintext", true, make_oauthbearer},
+        {"XOAUTH2", "plaintext", true, make_xoauth2},
     };
     return kinds;
 }

@@ -58,6 +58,9 @@ class Mechanism {
         return initial ? receive(*initial) : Step(Challenge{});
     }
     virtual Step receive(std::string_view response) = 0;
+    // After CheckPassword and a verdict that is not ok: what the client is told, and answers, before it
+    // fails. Absent: it fails at once.
+    virtual std::optional<Challenge> refusal(Outcome const&) { return std::nullopt; }
     // request is the user as the databases know it. Only after NeedSecret.
     virtual Step secret(Credential const&, Request const&) {
         return Refused{"the mechanism asked for no secret"};
@@ -73,6 +76,7 @@ struct MechanismContext {
     bool valid_certificate = false;
     std::string fixed_nonce; // for tests; empty: a random one
     Tokens const* tokens = nullptr;
+    std::string token_scope, openid_configuration; // where a client may get another token (RFC 7628 3.2.2)
 };
 
 // One row of the MECH lines.
@@ -97,5 +101,7 @@ std::unique_ptr<Mechanism> make_scram_sha_1(MechanismContext const&);   // RFC 5
 std::unique_ptr<Mechanism> make_scram_sha_256(MechanismContext const&); // RFC 7677
 std::unique_ptr<Mechanism> make_external(MechanismContext const&);      // RFC 4422 appendix A
 std::unique_ptr<Mechanism> make_anonymous(MechanismContext const&);     // RFC 4505
+std::unique_ptr<Mechanism> make_oauthbearer(MechanismContext const&);   // RFC 7628
+std::unique_ptr<Mechanism> make_xoauth2(MechanismContext const&);
 
 } // namespace postern::auth_socket

@@ -1,6 +1,7 @@
 // SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding.
 #include "auth-socket/mechanisms/mechanism.h"
 
+#include "auth-socket/mechanisms/gs2.h"
 #include "auth-socket/schemes/kinds.h"
 #include "common/base/encoding.h"
 #include "common/base/text.h"
@@ -15,23 +16,6 @@ constexpr unsigned iterations_of_plain = 4096; // when the password is stored in
 constexpr std::size_t salt_size = 16;
 constexpr std::size_t nonce_size = 64; // printable characters of ours behind the client's
 constexpr std::size_t max_client_nonce = 512;
-
-// RFC 5802 5.1: "=2C" is a comma, "=3D" an equals sign, and no other '=' may stand in a name.
-std::optional<std::string> unescaped_name(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\0') return std::nullopt;
-        if (text[i] != '=') {
-            out += text[i];
-            continue;
-        }
-        auto const code = text.substr(i, 3);
-        if (code != "=2C" && code != "=3D") return std::nullopt;
-        out += code == "=2C" ? ',' : '=';
-        i += 2;
-    }
-    return out;
-}
 
 // "x=value" of that letter.
 std::optional<std::string_view> attribute(std::string_view piece, char letter) {
@@ -82,11 +66,11 @@ class Scram final : public Mechanism {
         std::optional<std::string> authorization("");
         if (!authorization_part.empty()) {
             auto const value = attribute(authorization_part, 'a');
-            authorization = value ? unescaped_name(*value) : std::nullopt;
+            authorization = value ? gs2_name(*value) : std::nullopt;
         }
         auto const pieces = split(*bare, ',');
         auto const name = attribute(pieces[0], 'n');
-        auto const user = name ? unescaped_name(*name) : std::nullopt;
+        auto const user = name ? gs2_name(*name) : std::nullopt;
         auto const client_nonce = pieces.size() > 1 ? attribute(pieces[1], 'r') : std::nullopt;
         if (!authorization || !user || !client_nonce || client_nonce->empty() ||
             client_nonce->size() > max_client_nonce)

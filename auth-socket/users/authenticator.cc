@@ -11,6 +11,12 @@
 
 namespace postern::auth_socket {
 
+namespace {
+
+Verdict always_ok(ConfiguredPassdb const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }
+
+} // namespace
+
 Authenticator::Authenticator(AuthenticatorSettings settings, std::vector<ConfiguredPassdb> passdbs,
                              std::vector<ConfiguredUserdb> userdbs, Hashing& hashing, Log& log)
     : settings_(std::move(settings)), passdbs_(std::move(passdbs)), userdbs_(std::move(userdbs)),
@@ -22,6 +28,14 @@ std::string Authenticator::account(Request const& request, std::string_view name
         at != std::string_view::npos)
         name.remove_prefix(at + 1);
     return normalised_user(name, settings_.username, request).value_or(std::string(name));
+}
+
+bool Authenticator::asks_web(std::string_view mechanism) const {
+    return std::ranges::any_of(passdbs_, [mechanism](ConfiguredPassdb const& passdb) {
+        auto const& served = passdb.block.mechanisms;
+        return passdb.database->asks_web() &&
+               (served.empty() || std::ranges::find(served, mechanism) != served.end());
+    });
 }
 
 Outcome Authenticator::check_password(Request& request, std::string_view authorization,
@@ -54,8 +68,7 @@ Outcome Authenticator::find_secret(Request& request, std::string_view authorizat
 }
 
 Outcome Authenticator::find_login(Request& request, std::string_view authorization) const {
-    return login(request, authorization,
-                 {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+    return login(request, authorization, {always_ok});
 }
 
 Outcome Authenticator::login(Request& request, std::string_view authorization,
@@ -106,9 +119,7 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
         return outcome;
     }
     // The user must exist; what is proven is the master's password, so the secret stays the master's.
-    auto as_user =
-        ask_passdbs(request, false,
-                    {[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }});
+    auto as_user = ask_passdbs(request, false, {always_ok});
     as_user.credential = std::move(outcome.credential);
     return as_user;
 }
@@ -118,8 +129,7 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
     Outcome outcome;
     outcome.user = request.user;
     bool verified = false;
-    auto const already =
-        Question{[](auto const&, PassdbRow const&, Request const&, Outcome&) { return Verdict::ok; }};
+    auto const already = Question{always_ok};
     for (auto const& passdb : passdbs_) {
         if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
         auto attempt = request;
@@ -156,6 +166,8 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
                 log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), text);
             else if (verdict != Verdict::ok)
                 say(passdb, request, text);
+            if (verdict == Verdict::ok)
+                return judge_row(passdb, (*checked)->fields, request, outcome, always_ok);
             outcome.user = request.user;
             return verdict;
         }
@@ -231,12 +243,12 @@ Verdict Authenticator::check_admission(ConfiguredPassdb const& passdb, PassdbRow
     auto const& client = request.client;
     if (!row.allow_nets.empty() && !is_in_networks(client.remote_ip, row.allow_nets)) {
         say(passdb, request, "allow_nets check failed: IP not in allowed networks");
-        return Verdict::refused;
+        return Verdict::wrong_network;
     }
     auto const& real_ip = client.real_remote_ip.empty() ? client.remote_ip : client.real_remote_ip;
     if (!row.allow_real_nets.empty() && !is_in_networks(real_ip, row.allow_real_nets)) {
         say(passdb, request, "allow_real_nets check failed: IP not in allowed networks");
-        return Verdict::refused;
+        return Verdict::wrong_network;
     }
     if (row.fail) {
         say(passdb, request, "login refused by field fail: " + *row.fail);

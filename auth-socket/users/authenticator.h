@@ -32,6 +32,7 @@ class Authenticator final : public Authority {
                   std::vector<ConfiguredUserdb> userdbs, Hashing& hashing, Log& log);
 
     std::string account(Request const& request, std::string_view name) const override;
+    bool asks_web(std::string_view mechanism) const override;
     Outcome check_password(Request& request, std::string_view authorization,
                            Secret const& password) const override;
     Outcome find_secret(Request& request, std::string_view authorization,

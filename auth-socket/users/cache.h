@@ -75,6 +75,7 @@ class CachedPassdb final : public Passdb {
     std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override {
         return database_->check(request, password);
     }
+    bool asks_web() const override { return database_->asks_web(); }
 
   private:
     std::optional<std::string> key(Request const& request) const;

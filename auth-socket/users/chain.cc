@@ -10,7 +10,8 @@
 namespace postern::auth_socket {
 
 bool ChainState::goes_on(DatabaseBlock const& block, Verdict verdict) {
-    if (verdict == Verdict::user_disabled || verdict == Verdict::password_expired) {
+    if (verdict == Verdict::user_disabled || verdict == Verdict::password_expired ||
+        verdict == Verdict::wrong_network) {
         failure_ = verdict;
         final_ = true;
         success = false;

@@ -15,6 +15,7 @@
 namespace postern::auth_socket {
 
 struct SqlSettings;
+struct TokenSettings;
 
 // What happens after a database has spoken (result_success, result_failure, result_internalfail).
 enum class Rule { return_ok, return_here, return_fail, continue_on, continue_ok, continue_fail };
@@ -39,12 +40,14 @@ struct DatabaseBlock {
     // 2.4 writes these into the block, 2.3 into the file that args names.
     std::string default_scheme;
     std::shared_ptr<SqlSettings const> sql;
+    std::shared_ptr<TokenSettings const> tokens;
 };
 
 // What a database said that checks passwords by itself.
 struct Checked {
     Verdict verdict = Verdict::temporary;
     std::string text; // for the log
+    Fields fields;    // what it tells about a user who gets in
 };
 
 // Thread-safe, as all databases.
@@ -54,10 +57,9 @@ class Passdb {
     virtual std::string default_scheme() const { return "PLAIN"; }
     // What is stored about the user, a Fields for each row; no row: unknown here. A column that is NULL is
     // left out, but for the password, which then has no value. Temporary error: could not be found out.
-    virtual Result<std::vector<Fields>>
-    lookup(Request const& request) const = 0; // What the answer depends on, besides the databases: the values
-                                              // of the query's variables. Absent: answers of
-    // this database are not to be kept.
+    virtual Result<std::vector<Fields>> lookup(Request const& request) const = 0;
+    // What the answer depends on, besides the databases: the values of the query's variables. Absent: answers
+    // of this database are not to be kept.
     virtual std::optional<std::string> cache_key(Request const&) const { return std::nullopt; }
     // After a wrong password: the rows anew, where lookup() gave kept ones that may be out of date.
     virtual Result<std::optional<std::vector<Fields>>> lookup_again(Request const&) const {
@@ -65,8 +67,10 @@ class Passdb {
     }
     // How the password compared with what lookup() gave.
     virtual void note(Request const&, bool /*matched*/) const {}
-    // PAM and the like tell nothing; they only say yes or no. Absent: this database is not of that kind.
+    // PAM and access tokens: the database says yes or no by itself. Absent: this one is not of that kind.
     virtual std::optional<Result<Checked>> check(Request const&, Secret const&) const { return std::nullopt; }
+    // It waits for servers on the web.
+    virtual bool asks_web() const { return false; }
 };
 
 class Userdb {

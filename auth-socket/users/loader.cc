@@ -1,6 +1,7 @@
 // Makes the databases that a configuration names.
 #include "auth-socket/users/loader.h"
 
+#include "auth-socket/oauth2/token_passdb.h"
 #include "auth-socket/users/files.h"
 #include "auth-socket/users/sql.h"
 #include "auth-socket/users/system.h"
@@ -27,7 +28,8 @@ class Loader {
             return made(SystemPasswords::make(HelperKind::pam, block.args, helper_), block);
         if (block.driver == "shadow")
             return made(SystemPasswords::make(HelperKind::shadow, block.args, helper_), block);
-        return unknown(block, "passdb", "sql, static, passwd-file, pam, shadow"), nullptr;
+        if (block.driver == "oauth2") return tokens(block);
+        return unknown(block, "passdb", "sql, static, passwd-file, pam, shadow, oauth2"), nullptr;
     }
 
     std::shared_ptr<Userdb const> userdb(DatabaseBlock const& block) {
@@ -38,6 +40,8 @@ class Loader {
         if (block.driver == "passwd") return std::make_shared<SystemUsers const>();
         return unknown(block, "userdb", "sql, prefetch, static, passwd-file, passwd"), nullptr;
     }
+
+    std::string token_scope, openid_configuration;
 
   private:
     template <class T>
@@ -53,6 +57,24 @@ class Loader {
                              std::string(kind) + ": the driver \"" + printable(block.driver) +
                                  "\" is not one of " + std::string(known)});
     }
+
+    std::shared_ptr<TokenPassdb const> tokens(DatabaseBlock const& block) {
+        std::optional<TokenSettings> settings;
+        if (block.tokens)
+            settings = *block.tokens;
+        else if (block.args.empty())
+            problems_.push_back(
+                {Problem::Severity::error, block.place, "oauth2: args must name dovecot-oauth2.conf.ext"});
+        else
+            settings = read_token_settings(block.args, problems_);
+        if (!settings) return nullptr;
+        if (token_scope.empty()) token_scope = join(settings->scopes, " ");
+        if (openid_configuration.empty()) openid_configuration = settings->openid_configuration_url;
+        std::shared_ptr<http::Client const> client;
+        if (settings->asks_web()) client = http::make_client(settings->tls, "postern-auth-socket");
+        return std::make_shared<TokenPassdb const>(std::move(*settings), std::move(client));
+    }
+
     std::shared_ptr<SqlUsers const> sql(DatabaseBlock const& block) {
         if (block.sql) return SqlUsers::make(*block.sql, log_, metrics_, problems_).value_or(nullptr);
         if (auto const known = sql_.find(block.args); known != sql_.end()) return known->second;
@@ -95,6 +117,8 @@ Users load_users(Settings const& settings, Helper const& helper, Hashing& hashin
         passdbs.push_back({block, std::move(database)});
     }
     for (auto const& block : settings.userdbs) userdbs.push_back({block, loader.userdb(block)});
+    users.token_scope = loader.token_scope;
+    users.openid_configuration = loader.openid_configuration;
     problems.insert(problems.end(), found.begin(), found.end());
     if (!config::has_errors(found))
         users.authenticator = std::make_shared<Authenticator const>(

@@ -14,6 +14,7 @@ namespace postern::auth_socket {
 struct Users {
     std::shared_ptr<Authenticator const> authenticator; // null when a problem is an error
     std::shared_ptr<AuthCache> cache;                   // null when there is none
+    std::string token_scope, openid_configuration;      // of the first passdb for access tokens
 };
 
 // Reads the files that the blocks name. Problems are added.

@@ -37,7 +37,7 @@ SystemPasswords::make(HelperKind kind, std::string_view arguments, Helper const&
 Result<std::vector<Fields>> SystemPasswords::lookup(Request const&) const { return std::vector<Fields>{}; }
 
 std::optional<Result<Checked>> SystemPasswords::check(Request const& request, Secret const& password) const {
-    if (password.empty()) return Checked{Verdict::password_mismatch, "empty password"};
+    if (password.empty()) return Checked{Verdict::password_mismatch, "empty password", {}};
     auto service = expand(service_, request);
     if (!service) return std::unexpected(std::move(service.error()));
     // The service names a file below /etc/pam.d; a client chooses it where it is "*".
@@ -46,7 +46,7 @@ std::optional<Result<Checked>> SystemPasswords::check(Request const& request, Se
     auto const answer = helper_.ask({kind_, *service, request.user, request.client.remote_ip, password},
                                     Deadline::after(helper_time));
     if (!answer) return std::unexpected(answer.error());
-    return Checked{verdict_of(answer->verdict), answer->text};
+    return Checked{verdict_of(answer->verdict), answer->text, {}};
 }
 
 } // namespace postern::auth_socket

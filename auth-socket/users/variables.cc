@@ -107,6 +107,7 @@ std::optional<std::string> by_name(std::string_view name, Request const& request
     if (!key) return std::nullopt;
     if (source == "passdb") return request.passdb.value(halve(*key, ':').before);
     if (source == "userdb") return request.userdb.value(halve(*key, ':').before);
+    if (source == "oauth2") return request.oauth2.value(halve(*key, ':').before);
     return std::nullopt;
 }
 

@@ -69,6 +69,24 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return out;
 }
 
+std::string base64url_encode(std::string_view octets) {
+    auto text = base64_encode(octets);
+    while (text.ends_with('=')) text.pop_back();
+    for (char& c : text) c = c == '+' ? '-' : c == '/' ? '_' : c;
+    return text;
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+    std::string plain;
+    plain.reserve(text.size() + 3);
+    for (char const c : text) {
+        if (c == '+' || c == '/' || c == '=') return std::nullopt;
+        plain += c == '-' ? '+' : c == '_' ? '/' : c;
+    }
+    while (plain.size() % 4 != 0) plain += '=';
+    return base64_decode(plain);
+}
+
 std::string hex_encode(std::string_view octets) {
     std::string out;
     out.reserve(octets.size() * 2);

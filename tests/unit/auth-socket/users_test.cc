@@ -266,7 +266,7 @@ TEST_CASE(
     CHECK(verdict({"user_disabled", "Y"}, "p") == Verdict::user_disabled);
     CHECK(verdict({"user_disabled", "0"}, "p") == Verdict::ok);
     CHECK(verdict({"pass_expired", "1"}, "p") == Verdict::password_expired);
-    CHECK(verdict({"allow_nets", "10.0.0.0/8"}, "p") == Verdict::refused);
+    CHECK(verdict({"allow_nets", "10.0.0.0/8"}, "p") == Verdict::wrong_network);
     CHECK(verdict({"allow_nets", "192.0.2.0/24"}, "p") == Verdict::ok);
     CHECK(verdict({"fail", "moved"}, "p") == Verdict::refused);
     for (auto const* name : {"user_disabled", "pass_expired", "fail"})

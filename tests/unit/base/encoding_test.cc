@@ -40,3 +40,10 @@ TEST_CASE("hexadecimal takes either case and refuses odd length and other charac
     CHECK_FALSE(hex_decode("0"));
     CHECK_FALSE(hex_decode("0g"));
 }
+
+TEST_CASE("base64url has its own alphabet and no padding") {
+    CHECK(base64url_encode("\xfb\xff\xfe?") == "-__-Pw");
+    CHECK(base64url_decode("-__-Pw") == "\xfb\xff\xfe?");
+    CHECK(base64url_decode("") == "");
+    for (auto const* text : {"-__-Pw==", "+__-Pw", "A", "Px", "a b"}) CHECK(!base64url_decode(text));
+}
