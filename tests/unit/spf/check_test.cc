@@ -347,6 +347,26 @@ b.example: "v=spf1 include:c.example -all" (29 octets)
           "check\n");
 }
 
+TEST_CASE("modifiers have their meaning in any case") {
+    CHECK(Bench("example.com TXT v=spf1 REDIRECT=b.example\nb.example TXT v=spf1 -all").verdict() == "fail");
+    CHECK(Bench("example.com TXT v=spf1 EXP=why.example -all\nwhy.example TXT words").outcome().explanation ==
+          "words");
+    CHECK(Bench("example.com TXT v=spf1 exp=a.example EXP=b.example -all").verdict() == "permerror");
+}
+
+TEST_CASE("terms behind the one that decides are read and not evaluated") {
+    CHECK(Bench("example.com TXT v=spf1 ip4:192.0.2.1 include:example.com -all").verdict() == "pass");
+    CHECK(Bench("example.com TXT v=spf1 ip4:192.0.2.1 include: -all").verdict() == "permerror");
+}
+
+TEST_CASE("names of a ptr without an address are no void lookups") {
+    std::string records = "example.com TXT v=spf1 ptr ~all\n";
+    for (int i = 0; i < 5; ++i) records += fmt::format("1.2.0.192.in-addr.arpa PTR gone{}.example\n", i);
+    auto const outcome = Bench(records).outcome();
+    CHECK(outcome.verdict == Verdict::softfail);
+    CHECK(outcome.void_names.empty());
+}
+
 TEST_CASE("names without an answer are dead only where no macro made them") {
     Bench bench("example.com TXT v=spf1 a:gone.example exists:%{i}.list.example ?all");
     auto const outcome = bench.outcome();
