@@ -23,9 +23,23 @@ std::optional<AnswerCache::Known> AnswerCache::stale(std::string_view key, Clock
     return known(key, now, settings_.stale, settings_.stale);
 }
 
-void AnswerCache::remember(std::string_view key, Answer const& answer, Clock::time_point now) {
+std::size_t AnswerCache::epoch() const {
+    std::lock_guard const lock(mutex_);
+    return epoch_;
+}
+
+void AnswerCache::flush() {
+    std::lock_guard const lock(mutex_);
+    ++epoch_;
+    places_.clear();
+    entries_.clear();
+}
+
+void AnswerCache::remember(std::string_view key, Answer const& answer, Clock::time_point now,
+                           std::size_t epoch) {
     bool const fits = key.size() + (answer ? answer->size() : 0) <= max_octets;
     std::lock_guard const lock(mutex_);
+    if (epoch != epoch_) return;
     if (auto const place = places_.find(key); place != places_.end()) {
         auto const old = place->second;
         places_.erase(place);

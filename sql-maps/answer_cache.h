@@ -38,7 +38,11 @@ class AnswerCache {
     // Absent: unknown or too old.
     std::optional<Known> fresh(std::string_view key, Clock::time_point now);
     std::optional<Known> stale(std::string_view key, Clock::time_point now);
-    void remember(std::string_view key, Answer const& answer, Clock::time_point now);
+    // Taken before the database is asked and given back with the answer: an answer from before a flush is not
+    // kept.
+    std::size_t epoch() const;
+    void remember(std::string_view key, Answer const& answer, Clock::time_point now, std::size_t epoch);
+    void flush(); // the database has changed
     std::size_t size() const;
 
   private:
@@ -51,7 +55,8 @@ class AnswerCache {
                                std::chrono::milliseconds positive, std::chrono::milliseconds negative);
 
     CacheSettings settings_;
-    mutable std::mutex mutex_;                                                // guards entries_ and places_
+    mutable std::mutex mutex_; // guards what follows
+    std::size_t epoch_ = 0;
     std::list<Entry> entries_;                                                // the one used last first
     std::unordered_map<std::string_view, std::list<Entry>::iterator> places_; // views into entries_
 };

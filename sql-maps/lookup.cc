@@ -35,9 +35,7 @@ Map::Map(MapFile file, Surroundings around, sql::Template query, ResultFormat fo
       not_found_(lookups(around_.metrics, file_.table(), "not_found")),
       failed_(lookups(around_.metrics, file_.table(), "failed")),
       cached_(cache_uses(around_.metrics, file_.table(), "fresh")),
-      stale_(cache_uses(around_.metrics, file_.table(), "stale")) {
-    if (around_.cache.remembers()) cache_ = std::make_unique<AnswerCache>(around_.cache);
-}
+      stale_(cache_uses(around_.metrics, file_.table(), "stale")) {}
 
 Result<std::shared_ptr<Map>> Map::make(MapFile file, Surroundings around) {
     Needs needs;
@@ -76,17 +74,19 @@ Result<Answer> Map::lookup(std::string_view key, Deadline deadline, Trace* trace
 
 // A permanent error is the query's or the answer's own fault, and no old answer hides it.
 Result<Answer> Map::ask_or_remember(Key const& key, Deadline deadline, Trace* trace) const {
-    if (!cache_) return ask(key, deadline, trace);
-    if (auto known = cache_->fresh(key.text(), AnswerCache::Clock::now())) {
+    auto const& cache = around_.cache;
+    if (!cache) return ask(key, deadline, trace);
+    if (auto known = cache->fresh(key.text(), AnswerCache::Clock::now())) {
         cached_.add();
         return std::move(known->answer);
     }
+    auto const epoch = cache->epoch();
     auto answer = ask(key, deadline, trace);
     auto const now = AnswerCache::Clock::now();
     if (answer) {
-        cache_->remember(key.text(), *answer, now);
+        cache->remember(key.text(), *answer, now, epoch);
     } else if (answer.error().kind == ErrorKind::temporary) {
-        auto known = cache_->stale(key.text(), now);
+        auto known = cache->stale(key.text(), now);
         if (!known) return answer;
         stale_.add();
         around_.log.warning(

@@ -36,7 +36,7 @@ class Map {
         DomainList::TableLookup lookup; // for domain lists that name tables
         Log& log;
         Metrics& metrics;
-        CacheSettings cache = {};
+        std::shared_ptr<AnswerCache> cache = nullptr; // absent: nothing is remembered
     };
     static Result<std::shared_ptr<Map>> make(MapFile file, Surroundings around);
 
@@ -48,6 +48,9 @@ class Map {
     DomainList const& domains() const { return domains_; }
     // What the configuration check has to say: variables outside quotes.
     std::vector<std::string> warnings() const;
+    void forget() const { // the answers that are remembered
+        if (around_.cache) around_.cache->flush();
+    }
 
   private:
     Map(MapFile file, Surroundings around, sql::Template query, ResultFormat format, DomainList domains,
@@ -67,7 +70,6 @@ class Map {
     Counter& failed_;
     Counter& cached_;
     Counter& stale_;
-    std::unique_ptr<AnswerCache> cache_; // absent: nothing is remembered
 };
 
 } // namespace postern::sql_maps

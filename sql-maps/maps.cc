@@ -46,6 +46,50 @@ Maps::Identity Maps::identity_of(struct stat const& status) {
     return {status.st_dev, status.st_ino, status.st_size, status.st_mtim, status.st_ctim};
 }
 
+// The connections to one set of servers, and the caches that its NOTIFY empties. Locks nothing of Maps: it
+// may go while Maps is locked, and then waits for its listening thread.
+class Maps::Source {
+  public:
+    Source(sql::PoolSettings settings, Log& log, Metrics& metrics)
+        : servers_(settings.servers), log_(log), pool_(std::move(settings), log, metrics) {}
+    sql::Pool& pool() { return pool_; }
+
+    void flushes(std::string const& table, std::shared_ptr<AnswerCache> const& cache,
+                 MapLimits const& limits) {
+        std::lock_guard const lock(mutex_);
+        std::erase_if(caches_, [](auto const& known) { return known.second.expired(); });
+        caches_.emplace_back(table, cache);
+        if (notifications_) return;
+        sql::NotificationSettings how{servers_, limits.cache_flush_channel, limits.connect_timeout};
+        notifications_.emplace(std::move(how), [this](auto const& payload) { heard(payload); }, log_);
+    }
+
+  private:
+    // Nothing: something may have been missed. An empty payload: all tables. Else the table's file, with or
+    // without its directory.
+    void heard(std::optional<std::string> const& payload) {
+        std::lock_guard const lock(mutex_);
+        int flushed = 0;
+        for (auto const& [table, known] : caches_) {
+            auto const cache = known.lock();
+            bool const meant = !payload || payload->empty() || table.ends_with(":" + *payload) ||
+                               table.ends_with("/" + *payload);
+            if (!cache || !meant) continue;
+            cache->flush();
+            ++flushed;
+        }
+        log_.info("cache_flushed tables={} reason=\"{}\"", flushed,
+                  payload ? "NOTIFY " + printable(*payload, 200) : "listening anew");
+    }
+
+    std::vector<sql::ServerSettings> servers_;
+    Log& log_;
+    sql::Pool pool_;
+    std::mutex mutex_; // guards caches_, and notifications_ while it is made
+    std::vector<std::pair<std::string, std::weak_ptr<AnswerCache>>> caches_;
+    std::optional<sql::Notifications> notifications_; // goes first
+};
+
 Maps::Maps(MapLimits limits, DomainList::TableLookup stock, Log& log, Metrics& metrics)
     : limits_(std::move(limits)), stock_(std::move(stock)), log_(log), metrics_(metrics) {}
 
@@ -71,13 +115,13 @@ Result<std::string> Maps::may_use(std::string const& path) const {
     return *real;
 }
 
-std::shared_ptr<sql::Pool> Maps::pool_for(MapFile const& file) {
-    std::erase_if(pools_, [](SharedPool const& shared) { return shared.pool.expired(); });
+std::shared_ptr<Maps::Source> Maps::source_for(MapFile const& file) {
+    std::erase_if(sources_, [](KnownSource const& known) { return known.source.expired(); });
     auto servers = file.servers;
     for (auto& server : servers)
         server.options.emplace_back("statement_timeout", std::to_string(limits_.query_timeout.count()));
-    for (auto const& shared : pools_)
-        if (auto pool = shared.pool.lock(); pool && shared.servers == servers) return pool;
+    for (auto const& known : sources_)
+        if (auto source = known.source.lock(); source && known.servers == servers) return source;
     sql::PoolSettings settings;
     settings.servers = servers;
     settings.size = limits_.pool_size;
@@ -85,17 +129,17 @@ std::shared_ptr<sql::Pool> Maps::pool_for(MapFile const& file) {
     settings.idle_time = file.idle_interval;
     settings.longest_retry_interval = file.retry_interval;
     settings.name = file.table();
-    auto pool = std::make_shared<sql::Pool>(std::move(settings), log_, metrics_);
-    pools_.push_back({std::move(servers), pool});
-    return pool;
+    auto source = std::make_shared<Source>(std::move(settings), log_, metrics_);
+    sources_.push_back({std::move(servers), source});
+    return source;
 }
 
-CacheSettings Maps::cache_for(std::string const& table) const {
+std::shared_ptr<AnswerCache> Maps::cache_for(std::string const& table) const {
     auto cache = limits_.cache;
     bool const listed = limits_.cache_tables.empty() ||
                         std::ranges::find(limits_.cache_tables, table) != limits_.cache_tables.end();
     if (!listed) cache.positive = cache.negative = std::chrono::milliseconds(0);
-    return cache;
+    return cache.remembers() ? std::make_shared<AnswerCache>(cache) : nullptr;
 }
 
 // A table that stands in another's domain list. It may not itself ask a table, so that no two ask each other
@@ -123,11 +167,15 @@ Result<std::shared_ptr<Map const>> Maps::load(TableName const& name) {
         else
             log_.warning("{}", problem.to_string());
     if (!errors.empty()) return permanent(errors);
-    auto const pool = pool_for(file);
+    auto const source = source_for(file);
     auto const lookup = [this](std::string const& table, std::string_view key) {
         return lookup_domain(table, key);
     };
     auto const cache = cache_for(file.table());
+    if (cache && name.driver == sql::Driver::postgresql && !limits_.cache_flush_channel.empty())
+        source->flushes(file.table(), cache, limits_);
+    // The pool lives as long as the whole source.
+    std::shared_ptr<sql::Pool> const pool(source, &source->pool());
     auto map = Map::make(std::move(file), {pool, lookup, log_, metrics_, cache});
     if (!map) return std::unexpected(std::move(map).error().within(name.path));
     for (auto const& warning : (*map)->warnings()) log_.warning("{}: {}", name.path, warning);
@@ -157,6 +205,11 @@ Result<std::shared_ptr<Map const>> Maps::open(std::string_view table) {
     }
     maps_.insert_or_assign(std::string(table), Entry{identity, *map});
     return map;
+}
+
+void Maps::forget() {
+    std::lock_guard const lock(mutex_);
+    for (auto const& [table, entry] : maps_) entry.map->forget();
 }
 
 Result<Answer> Maps::lookup(std::string_view table, std::string_view key, Trace* trace) {

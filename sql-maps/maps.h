@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/base/metrics.h"
+#include "common/sql/notifications.h"
 #include "sql-maps/lookup.h"
 
 #include <chrono>
@@ -24,6 +25,7 @@ struct MapLimits {
     std::chrono::milliseconds query_timeout{10000}; // one lookup: waiting, connecting and asking together
     CacheSettings cache;
     std::vector<std::string> cache_tables; // the only ones with a cache; empty: all. Stale answers: all
+    std::string cache_flush_channel;       // of PostgreSQL's NOTIFY; empty: nobody listens
 };
 
 // Thread-safe.
@@ -39,6 +41,8 @@ class Maps {
     // A lookup within query_timeout. What goes wrong is logged here; any error means "try again".
     Result<Answer> lookup(std::string_view table, std::string_view key, Trace* trace = nullptr);
 
+    void forget(); // every answer that is remembered
+
   private:
     // When any of it changes, the file is read again.
     struct Identity {
@@ -53,16 +57,18 @@ class Maps {
         Identity identity;
         std::shared_ptr<Map const> map;
     };
-    struct SharedPool {
+    // One set of servers, for all tables that name it.
+    class Source;
+    struct KnownSource {
         std::vector<sql::ServerSettings> servers;
-        std::weak_ptr<sql::Pool> pool;
+        std::weak_ptr<Source> source;
     };
     static Identity identity_of(struct stat const& status);
     Result<std::string> may_use(std::string const& path) const; // the real path that was judged
     Result<std::shared_ptr<Map const>> load(TableName const& name);
     Result<Answer> lookup_domain(std::string const& table, std::string_view domain);
-    std::shared_ptr<sql::Pool> pool_for(MapFile const& file);
-    CacheSettings cache_for(std::string const& table) const;
+    std::shared_ptr<Source> source_for(MapFile const& file);
+    std::shared_ptr<AnswerCache> cache_for(std::string const& table) const;
 
     MapLimits limits_;
     DomainList::TableLookup stock_;
@@ -70,7 +76,7 @@ class Maps {
     Metrics& metrics_;
     std::mutex mutex_; // guards the rest
     std::map<std::string, Entry, std::less<>> maps_;
-    std::vector<SharedPool> pools_;
+    std::vector<KnownSource> sources_;
 };
 
 } // namespace postern::sql_maps

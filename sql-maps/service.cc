@@ -51,9 +51,10 @@ Result<> SqlMaps::serve(daemon::Opening& opening, std::optional<net::ListenAddre
     auto listener = opening.listen(*address, role);
     if (!listener) return std::unexpected(std::move(listener).error());
     net::ServerLimits limits;
-    limits.max_connections = static_cast<std::size_t>(current()->settings.max_connections);
-    servers_.push_back(std::make_unique<net::Server>(std::move(*listener), limits, std::move(factory), log_,
-                                                     metrics_, role));
+    auto const& settings = current()->settings;
+    limits.max_connections = static_cast<std::size_t>(settings.max_connections);
+    servers_.push_back(std::make_unique<Crowd>(std::move(*listener), limits, settings.limits.pool_size,
+                                               std::move(factory), log_, metrics_, role));
     return {};
 }
 
@@ -93,8 +94,11 @@ Result<> SqlMaps::reload() {
         if (problem.severity == config::Problem::Severity::error) return permanent(problem.to_string());
     bool const client_waits = greets(settings);
     auto next = std::make_shared<Generation>(std::move(settings), client_waits, log_, metrics_);
-    std::lock_guard const lock(mutex_);
-    std::swap(generation_, next);
+    {
+        std::lock_guard const lock(mutex_);
+        std::swap(generation_, next);
+    }
+    next->maps.forget(); // connections that are open go on with the old tables
     return {};
 }
 

@@ -81,6 +81,13 @@ Result<> cache_tables(Settings& settings, std::string_view value) {
     return {};
 }
 
+Result<> cache_flush_channel(Settings& settings, std::string_view value) {
+    // NAMEDATALEN: PostgreSQL would cut a longer name short.
+    if (value.size() > 63) return permanent("must not be longer than 63 octets");
+    settings.limits.cache_flush_channel = value;
+    return {};
+}
+
 Result<> stock_proxymap(Settings& settings, std::string_view value) {
     if (!value.empty())
         if (auto const address = net::parse_address(value); !address) return std::unexpected(address.error());
@@ -175,6 +182,9 @@ config::Table<Settings> table() {
          remembered<&CacheSettings::negative>},
         {"cache_size", "10000", "Keys remembered of each table.", cache_size},
         {"cache_tables", "", "Tables with a cache, as TYPE:/PATH.cf; empty: all.", cache_tables},
+        {"cache_flush_channel", "",
+         "Channel of PostgreSQL's NOTIFY that empties the caches of its database; empty: none.",
+         cache_flush_channel},
         {"recipient_delimiter", "", "As in main.cf; for the partial keys of socketmap and tcp_table.",
          recipient_delimiter},
         {"local_domains", "",

@@ -33,7 +33,9 @@ void take_address(sockaddr_storage const& name, std::string& address, std::uint1
     address = text.data();
 }
 
-Peer describe(int fd, sockaddr_storage const& remote) {
+} // namespace
+
+Peer peer_of(int fd, sockaddr_storage const& remote) {
     Peer peer;
     if (remote.ss_family == AF_INET || remote.ss_family == AF_INET6) {
         take_address(remote, peer.address, peer.port);
@@ -52,8 +54,6 @@ Peer describe(int fd, sockaddr_storage const& remote) {
         peer.credentials = Peer::Credentials{credentials.pid, credentials.uid, credentials.gid};
     return peer;
 }
-
-} // namespace
 
 std::string Peer::to_string() const {
     if (credentials) return fmt::format("unix[pid={} uid={}]", credentials->pid, credentials->uid);
@@ -168,7 +168,7 @@ void Server::accept_one() {
     }
     accepted_.add();
     try {
-        auto peer = describe(fd.get(), remote);
+        auto peer = peer_of(fd.get(), remote);
         auto connection = std::make_unique<Connection>(std::move(fd), std::move(peer));
         auto& running = *connection;
         running.thread = std::thread([this, &running] { running.run(*this); });

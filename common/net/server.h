@@ -17,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace postern::net {
 
 // Who is at the other end.
@@ -34,6 +36,9 @@ struct Peer {
 
     std::string to_string() const; // for the log
 };
+
+// Who is at the other end of a socket that accept(2) gave; TCP_NODELAY is set on the way.
+Peer peer_of(int fd, sockaddr_storage const& remote);
 
 // Lets another thread (a hash worker, a timer) wake the session's thread. Copies share one; outliving the
 // connection does no harm.

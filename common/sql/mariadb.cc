@@ -31,8 +31,9 @@ using ConnectionHandle = std::unique_ptr<MYSQL, CloseConnection>;
 using StatementHandle = std::unique_ptr<MYSQL_STMT, CloseStatement>;
 using ResultHandle = std::unique_ptr<MYSQL_RES, FreeResult>;
 
-constexpr std::size_t max_prepared = 64;   // statements kept on one connection
-constexpr std::size_t usual_column = 1024; // octets; longer values are fetched once more
+constexpr std::size_t max_prepared = 64;               // statements kept on one connection
+constexpr std::size_t usual_column = 1024;             // octets; longer values are fetched once more
+constexpr auto look_at_node = std::chrono::seconds(2); // how long a Galera node is taken to be synced still
 
 // libmariadb's own errors are 2000 to 2999 (the connection) and the server's 1000 to 1999 and from 3000.
 ErrorKind kind_of(unsigned number) {
@@ -118,6 +119,8 @@ class MariadbConnection final : public Connection {
     Result<> prepare_session(ServerSettings const& server, Deadline deadline);
 
   private:
+    Result<Rows> run(std::string const& sql, std::span<std::string const> values, Deadline deadline);
+    Result<> look_at_galera(Deadline deadline);
     Result<MYSQL_STMT*> prepared(std::string const& sql, Deadline deadline);
     Result<> execute(MYSQL_STMT* statement, std::span<std::string const> values, Deadline deadline);
     Result<Rows> all_results(MYSQL_STMT* statement, Deadline deadline);
@@ -127,12 +130,12 @@ class MariadbConnection final : public Connection {
         broken_ = true;
         return temporary(host_ + ": no answer to the query before the time limit");
     }
-    Result<Rows> run_text(std::string const& sql, Deadline deadline) { return query({{sql}}, {}, deadline); }
 
     ConnectionHandle handle_;
     std::string host_;
     std::map<std::string, StatementHandle, std::less<>> prepared_; // by text; goes before handle_
     bool broken_ = false;
+    std::optional<Deadline> node_checked_until_; // of a Galera node only
 };
 
 std::unexpected<Error> MariadbConnection::failure(MYSQL_STMT* statement) {
@@ -256,7 +259,14 @@ Result<Rows> MariadbConnection::all_results(MYSQL_STMT* statement, Deadline dead
 
 Result<Rows> MariadbConnection::query(Statement const& statement, std::span<std::string const> values,
                                       Deadline deadline) {
-    auto const sql = with_placeholders(statement, Driver::mariadb);
+    if (node_checked_until_ && node_checked_until_->expired())
+        if (auto synced = look_at_galera(deadline); !synced)
+            return std::unexpected(std::move(synced).error());
+    return run(with_placeholders(statement, Driver::mariadb), values, deadline);
+}
+
+Result<Rows> MariadbConnection::run(std::string const& sql, std::span<std::string const> values,
+                                    Deadline deadline) {
     auto ready = prepared(sql, deadline);
     if (!ready) return std::unexpected(std::move(ready).error());
     auto done = execute(*ready, values, deadline);
@@ -265,27 +275,34 @@ Result<Rows> MariadbConnection::query(Statement const& statement, std::span<std:
     return rows;
 }
 
+// A node that joins, gives its state to another or was put aside (wsrep_desync) may answer with what is no
+// longer true. A server that is no member of a cluster says so with a size of 0 or nothing.
+Result<> MariadbConnection::look_at_galera(Deadline deadline) {
+    auto const status = run("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', "
+                            "'wsrep_local_state')",
+                            {}, deadline);
+    if (!status) return std::unexpected(status.error());
+    std::map<std::string, std::string> known;
+    for (auto const& row : status->rows)
+        if (row.size() == 2) known[row[0].value_or("")] = row[1].value_or("");
+    if (parse_number<unsigned>(known["wsrep_cluster_size"]).value_or(0) == 0) return {};
+    node_checked_until_ = Deadline::after(look_at_node);
+    if (known["wsrep_local_state"] == "4") return {};
+    broken_ = true;
+    return temporary(fmt::format("{}: Galera node is not synced (wsrep_local_state {})", host_,
+                                 known["wsrep_local_state"]));
+}
+
 // The time limit for the server itself, and a look whether a Galera node may be asked at all.
 Result<> MariadbConnection::prepare_session(ServerSettings const& server, Deadline deadline) {
     if (mariadb_connection(handle_.get()) == 0) return {}; // MySQL has neither
     auto const limit = parse_number<std::uint32_t>(server.option("statement_timeout"));
     if (limit && *limit > 0) {
-        auto set = run_text(fmt::format("SET SESSION max_statement_time = {}", *limit / 1000.0), deadline);
-        if (!set) return std::unexpected(std::move(set).error());
+        auto const set = fmt::format("SET SESSION max_statement_time = {}", *limit / 1000.0);
+        if (auto done = run(set, {}, deadline); !done) return std::unexpected(std::move(done).error());
+        prepared_.clear();
     }
-    auto status = run_text("SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', "
-                           "'wsrep_local_state')",
-                           deadline);
-    if (!status) return std::unexpected(std::move(status).error());
-    std::map<std::string, std::string> known;
-    for (auto const& row : status->rows)
-        if (row.size() == 2) known[row[0].value_or("")] = row[1].value_or("");
-    bool const member = parse_number<unsigned>(known["wsrep_cluster_size"]).value_or(0) > 0;
-    if (member && known["wsrep_local_state"] != "4")
-        return temporary(fmt::format("{}: Galera node is not synced (wsrep_local_state {})", host_,
-                                     known["wsrep_local_state"]));
-    prepared_.clear();
-    return {};
+    return look_at_galera(deadline);
 }
 
 void apply_options(MYSQL* handle, ServerSettings const& server, Deadline deadline) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -54,6 +55,13 @@ struct Idle {
     Clock::time_point since;
 };
 
+// A query in the queue. The one that waits longest gets the next connection, or the room to make one.
+struct Waiter {
+    std::condition_variable woken;
+    bool called = false;
+    std::optional<Lease> lease;
+};
+
 } // namespace
 
 class Pool::Impl {
@@ -70,6 +78,9 @@ class Pool::Impl {
                            Deadline deadline);
     Result<Lease> acquire(Deadline deadline);
     std::optional<Lease> take_idle(Lock& lock);
+    Result<std::optional<Lease>> wait(Lock& lock, Deadline deadline);
+    void call_next(std::optional<Lease> lease = {});
+    void make_room();
     Result<std::optional<Lease>> connect_one(Lock& lock, Deadline deadline);
     std::optional<std::size_t> choose_host();
     void give_back(Lease lease);
@@ -89,8 +100,8 @@ class Pool::Impl {
     Counter& failed_;
     Histogram& seconds_;
 
-    std::mutex mutex_; // guards everything below
-    std::condition_variable freed_;
+    std::mutex mutex_;            // guards everything below
+    std::deque<Waiter*> waiters_; // the longest waiting first; each waits in wait()
     std::condition_variable reaper_wake_;
     std::vector<Host> hosts_;
     std::vector<Idle> idle_; // the longest unused first
@@ -149,9 +160,11 @@ Result<Rows> Pool::Impl::query(Statement const& statement, std::span<std::string
 Result<Rows> Pool::Impl::try_query(Statement const& statement, std::span<std::string const> values,
                                    Deadline deadline) {
     auto const several = settings_.servers.size() > 1;
+    auto const begun = Clock::now();
     for (std::size_t tries = 0;; ++tries) {
         auto lease = acquire(deadline);
         if (!lease) return std::unexpected(std::move(lease).error());
+        auto const asked = Clock::now();
         busy_.add(1);
         auto rows = lease->connection->query(statement, values, deadline);
         busy_.add(-1);
@@ -160,8 +173,10 @@ Result<Rows> Pool::Impl::try_query(Statement const& statement, std::span<std::st
             give_back(std::move(*lease));
             return rows;
         }
+        // A host is not slow when the time went by in the queue for it.
         bool const late = deadline.expired();
-        bool const blame = late ? several : lease->fresh;
+        bool const slow = Clock::now() - asked > asked - begun;
+        bool const blame = late ? several && slow : lease->fresh;
         give_up(std::move(*lease), rows.error(), blame);
         if (late || tries > settings_.servers.size()) return rows;
     }
@@ -171,20 +186,41 @@ Result<Lease> Pool::Impl::acquire(Deadline deadline) {
     Lock lock(mutex_);
     while (true) {
         if (auto lease = take_idle(lock)) return std::move(*lease);
-        if (total_ < std::max<std::size_t>(settings_.size, 1)) {
-            auto made = connect_one(lock, deadline);
-            if (!made) return std::unexpected(std::move(made).error());
-            if (*made) return std::move(**made);
-            continue;
-        }
-        auto const ready = [this] { return !idle_.empty() || total_ < settings_.size; };
-        bool const woken = deadline.is_never() ? (freed_.wait(lock, ready), true)
-                                               : freed_.wait_until(lock, deadline.point(), ready);
-        if (!woken)
-            return temporary(fmt::format("no database connection was free in time; all {} are busy: raise "
-                                         "the pool's size, or look for slow queries",
-                                         settings_.size));
+        bool const room = total_ < std::max<std::size_t>(settings_.size, 1);
+        auto got = room ? connect_one(lock, deadline) : wait(lock, deadline);
+        if (!got) return std::unexpected(std::move(got).error());
+        if (*got) return std::move(**got);
     }
+}
+
+// Absent: there is room for a connection now, and the caller looks again.
+Result<std::optional<Lease>> Pool::Impl::wait(Lock& lock, Deadline deadline) {
+    Waiter me;
+    waiters_.push_back(&me);
+    auto const called = [&me] { return me.called; };
+    if (deadline.is_never())
+        me.woken.wait(lock, called);
+    else if (!me.woken.wait_until(lock, deadline.point(), called)) {
+        std::erase(waiters_, &me);
+        return temporary(fmt::format("no database connection was free in time; all {} are busy and {} more "
+                                     "lookups wait: raise pool_size, or look for slow queries",
+                                     settings_.size, waiters_.size()));
+    }
+    return std::move(me.lease);
+}
+
+// With a connection that is free, or without: then there is room for one.
+void Pool::Impl::call_next(std::optional<Lease> lease) {
+    auto& next = *waiters_.front();
+    waiters_.pop_front();
+    next.called = true;
+    next.lease = std::move(lease);
+    next.woken.notify_one(); // under the lock: the waiter lives until it gets it
+}
+
+void Pool::Impl::make_room() {
+    --total_;
+    if (!waiters_.empty()) call_next();
 }
 
 // The connection used last, so that those above the usual need grow old and are closed.
@@ -197,17 +233,21 @@ std::optional<Lease> Pool::Impl::take_idle(Lock& lock) {
         if (!good) last.connection.reset();
         lock.lock();
         if (good) return Lease{std::move(last.connection), last.host, false};
-        --total_;
         open_.add(-1);
+        make_room();
     }
     return std::nullopt;
 }
 
 // Absent: that host failed, and the caller looks again.
 Result<std::optional<Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadline) {
-    auto const chosen = choose_host();
-    if (!chosen) return temporary(why_all_down());
-    if (deadline.expired()) return temporary("the time limit passed before a connection was made");
+    bool const late = deadline.expired();
+    auto const chosen = late ? std::nullopt : choose_host();
+    if (!chosen) {
+        // Those who wait get the same answer, not a wait for a connection that nobody makes.
+        if (!waiters_.empty()) call_next();
+        return temporary(late ? "the time limit passed before a connection was made" : why_all_down());
+    }
     auto& host = hosts_[*chosen]; // never moves: hosts_ does not grow
     ++total_;
     lock.unlock();
@@ -218,8 +258,7 @@ Result<std::optional<Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadli
         host_answers(host);
         return Lease{std::move(*made), *chosen, true};
     }
-    --total_;
-    freed_.notify_one();
+    make_room();
     host_failed(host, made.error());
     return std::nullopt;
 }
@@ -270,29 +309,26 @@ std::string Pool::Impl::why_all_down() const {
 }
 
 void Pool::Impl::give_back(Lease lease) {
-    {
-        std::lock_guard const lock(mutex_);
-        idle_.push_back({std::move(lease.connection), lease.host, Clock::now()});
-    }
-    freed_.notify_one();
-    reaper_wake_.notify_one();
+    std::lock_guard const lock(mutex_);
+    lease.fresh = false;
+    if (!waiters_.empty()) return call_next(std::move(lease));
+    idle_.push_back({std::move(lease.connection), lease.host, Clock::now()});
+    // With others idle the reaper already waits for the oldest of them.
+    if (idle_.size() == 1) reaper_wake_.notify_one();
 }
 
 void Pool::Impl::give_up(Lease lease, Error const& error, bool host_is_to_blame) {
     lease.connection.reset();
     std::vector<Idle> gone;
-    {
-        std::lock_guard const lock(mutex_);
-        auto const first = std::ranges::stable_partition(idle_, [&](Idle const& idle) {
-                               return idle.host != lease.host;
-                           }).begin();
-        gone.assign(std::move_iterator(first), std::move_iterator(idle_.end()));
-        idle_.erase(first, idle_.end());
-        total_ -= 1 + gone.size();
-        open_.add(-1 - static_cast<std::int64_t>(gone.size()));
-        if (host_is_to_blame) host_failed(hosts_[lease.host], error);
-    }
-    freed_.notify_all();
+    std::lock_guard const lock(mutex_);
+    auto const first = std::ranges::stable_partition(idle_, [&](Idle const& idle) {
+                           return idle.host != lease.host;
+                       }).begin();
+    gone.assign(std::move_iterator(first), std::move_iterator(idle_.end()));
+    idle_.erase(first, idle_.end());
+    open_.add(-1 - static_cast<std::int64_t>(gone.size()));
+    if (host_is_to_blame) host_failed(hosts_[lease.host], error);
+    for (auto room = 1 + gone.size(); room > 0; --room) make_room();
 }
 
 // The reaper's thread: closes what nobody used for idle_time.
@@ -310,8 +346,8 @@ void Pool::Impl::close_idle() {
         }
         auto old = std::move(idle_.front());
         idle_.erase(idle_.begin());
-        --total_;
         open_.add(-1);
+        make_room();
         lock.unlock();
         old.connection.reset(); // says goodbye to the server, which may take its time
         lock.lock();

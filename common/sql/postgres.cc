@@ -1,14 +1,17 @@
 // PostgreSQL by libpq's asynchronous calls, so that every wait ends at its deadline.
 #include "common/sql/database.h"
+#include "common/sql/notifications.h"
 
 #include "common/base/text.h"
 
 #include <fmt/format.h>
 #include <libpq-fe.h>
 
+#include <array>
 #include <cerrno>
 #include <map>
 #include <memory>
+#include <random>
 
 #include <poll.h>
 
@@ -25,8 +28,13 @@ struct ClearResult {
 using ConnectionHandle = std::unique_ptr<PGconn, FinishConnection>;
 using ResultHandle = std::unique_ptr<PGresult, ClearResult>;
 
-constexpr Oid text_type = 25;                // pg_type: text
-constexpr std::size_t max_known_types = 256; // statements whose parameter types are remembered
+constexpr Oid text_type = 25; // pg_type: text
+// SQLSTATE, errcodes.txt
+constexpr std::string_view no_such_statement = "26000";     // invalid_sql_statement_name
+constexpr std::string_view plan_is_old = "0A000";           // "cached plan must not change result type"
+constexpr auto listener_pause = std::chrono::seconds(60);   // of silence, then it is asked whether it lives
+constexpr auto listener_patience = std::chrono::seconds(5); // for that
+constexpr std::size_t max_known = 256;                      // statements that one connection remembers
 
 std::string one_line(char const* message) {
     return std::string(trim(replace_all(message == nullptr ? "" : message, "\n", " ")));
@@ -77,9 +85,19 @@ class PostgresConnection final : public Connection {
     }
 
   private:
-    using Types = std::vector<Oid>;
-    Result<ResultHandle> run(std::string const& sql, std::span<std::string const> values, Types const& types,
+    // What is known of a statement that was run before.
+    struct Known {
+        // Which parameters had to be declared as text; the others take their type from where they stand, as a
+        // quoted literal does.
+        std::vector<Oid> types;
+        std::string name; // of the prepared statement; empty: not prepared
+    };
+    Result<Known*> known(std::string const& sql, Deadline deadline);
+    Result<ResultHandle> run(std::string const& sql, std::span<std::string const> values, Known const& known,
                              Deadline deadline);
+    Result<ResultHandle> run_prepared(std::string const& sql, std::span<std::string const> values,
+                                      Known& known, Deadline deadline);
+    Result<ResultHandle> finish(int sent, Deadline deadline);
     Result<ResultHandle> collect(Deadline deadline);
     Result<> flush(Deadline deadline);
     std::unexpected<Error> broken() const { return temporary(host_ + ": " + message()); }
@@ -91,9 +109,13 @@ class PostgresConnection final : public Connection {
 
     ConnectionHandle handle_;
     std::string host_;
-    // Which parameters of a statement had to be declared as text; the others take their type from where they
-    // stand, as a quoted literal does.
-    std::map<std::string, Types, std::less<>> known_types_;
+    std::map<std::string, Known, std::less<>> known_; // by text
+    bool prepares_ = true;                            // false: behind a pooler that loses prepared statements
+    // No other connection's statements bear these names, so that behind a pooler a name is unknown, not
+    // wrong.
+    std::string const names_ =
+        fmt::format("postern_{:08x}{:08x}_", std::random_device{}(), std::random_device{}());
+    unsigned last_name_ = 0;
 };
 
 Result<> PostgresConnection::flush(Deadline deadline) {
@@ -122,15 +144,56 @@ Result<ResultHandle> PostgresConnection::collect(Deadline deadline) {
     return last;
 }
 
-Result<ResultHandle> PostgresConnection::run(std::string const& sql, std::span<std::string const> values,
-                                             Types const& types, Deadline deadline) {
-    std::vector<char const*> pointers;
-    for (auto const& value : values) pointers.push_back(value.c_str());
-    if (PQsendQueryParams(handle_.get(), sql.c_str(), static_cast<int>(values.size()), types.data(),
-                          pointers.data(), nullptr, nullptr, 0) == 0)
-        return broken();
+Result<ResultHandle> PostgresConnection::finish(int sent, Deadline deadline) {
+    if (sent == 0) return broken();
     if (auto done = flush(deadline); !done) return std::unexpected(std::move(done).error());
     return collect(deadline);
+}
+
+Result<ResultHandle> PostgresConnection::run(std::string const& sql, std::span<std::string const> values,
+                                             Known const& known, Deadline deadline) {
+    std::vector<char const*> pointers;
+    for (auto const& value : values) pointers.push_back(value.c_str());
+    auto const count = static_cast<int>(values.size());
+    auto* const handle = handle_.get();
+    return finish(known.name.empty() ? PQsendQueryParams(handle, sql.c_str(), count, known.types.data(),
+                                                         pointers.data(), nullptr, nullptr, 0)
+                                     : PQsendQueryPrepared(handle, known.name.c_str(), count, pointers.data(),
+                                                           nullptr, nullptr, 0),
+                  deadline);
+}
+
+// Parsed and planned once. A pooler such as pgbouncer may have changed the server under us, and a table may
+// have changed under the plan: then the statement is run as it stands.
+Result<ResultHandle> PostgresConnection::run_prepared(std::string const& sql,
+                                                      std::span<std::string const> values, Known& known,
+                                                      Deadline deadline) {
+    if (known.name.empty()) {
+        auto name = names_ + std::to_string(++last_name_);
+        auto made = finish(PQsendPrepare(handle_.get(), name.c_str(), sql.c_str(),
+                                         static_cast<int>(known.types.size()), known.types.data()),
+                           deadline);
+        if (!made || PQresultStatus(made->get()) != PGRES_COMMAND_OK) return made;
+        known.name = std::move(name);
+    }
+    auto result = run(sql, values, known, deadline);
+    if (!result) return result;
+    auto const* state = PQresultErrorField(result->get(), PG_DIAG_SQLSTATE);
+    bool const lost = state != nullptr && std::string_view(state) == no_such_statement;
+    if (!lost && (state == nullptr || std::string_view(state) != plan_is_old)) return result;
+    if (lost) prepares_ = false;
+    known.name.clear();
+    return run(sql, values, known, deadline);
+}
+
+// The entry for a statement; nullptr when it is new.
+Result<PostgresConnection::Known*> PostgresConnection::known(std::string const& sql, Deadline deadline) {
+    if (auto const entry = known_.find(sql); entry != known_.end()) return &entry->second;
+    if (known_.size() < max_known) return nullptr;
+    known_.clear();
+    auto const forgotten = finish(PQsendQuery(handle_.get(), "DEALLOCATE ALL"), deadline);
+    if (!forgotten) return std::unexpected(forgotten.error());
+    return nullptr;
 }
 
 Result<Rows> PostgresConnection::rows_of(PGresult const* result) const {
@@ -162,17 +225,27 @@ Result<Rows> PostgresConnection::query(Statement const& statement, std::span<std
     for (auto const& value : values)
         if (value.contains('\0')) return permanent(host_ + ": a value holds a NUL octet");
     auto const sql = with_placeholders(statement, Driver::postgresql);
-    auto const known = known_types_.find(sql);
-    Types types = known != known_types_.end() ? known->second : Types(values.size(), 0);
+    auto const entry = known(sql, deadline);
+    if (!entry) return std::unexpected(entry.error());
+    // What comes a second time is prepared; a variable outside quotes makes statements that come only once.
+    if (*entry != nullptr && prepares_) {
+        auto const result = run_prepared(sql, values, **entry, deadline);
+        return result ? rows_of(result->get()) : std::unexpected(result.error());
+    }
+    Known fresh{std::vector<Oid>(values.size(), 0), {}};
+    auto& now = *entry != nullptr ? **entry : fresh;
+    now.name.clear();
     // concat('%u', ...) and the like take a literal as text, but ask for a parameter's type.
     for (std::size_t tries = 0; tries <= values.size(); ++tries) {
-        auto result = run(sql, values, types, deadline);
-        if (!result) return std::unexpected(std::move(result).error());
+        auto const result = run(sql, values, now, deadline);
+        if (!result) return std::unexpected(result.error());
         auto const parameter = undetermined_parameter(result->get());
-        if (!parameter || *parameter == 0 || *parameter > types.size()) return rows_of(result->get());
-        types[*parameter - 1] = text_type;
-        if (known_types_.size() >= max_known_types) known_types_.clear();
-        known_types_[sql] = types;
+        if (!parameter || *parameter == 0 || *parameter > now.types.size()) {
+            auto rows = rows_of(result->get());
+            if (rows) known_.insert_or_assign(sql, now);
+            return rows;
+        }
+        now.types[*parameter - 1] = text_type;
     }
     return permanent(host_ + ": the types of the parameters cannot be found out");
 }
@@ -229,7 +302,67 @@ Result<ConnectionHandle> start(ServerSettings const& server, bool with_timeout, 
     return handle;
 }
 
+// A connection that only listens. It asks something now and then: a firewall that forgets quiet connections
+// would else leave it waiting for ever.
+class PostgresListener final : public NotificationSource {
+  public:
+    explicit PostgresListener(ConnectionHandle handle) : handle_(std::move(handle)) {}
+    Result<std::vector<std::string>> wait(int stop) override;
+    Result<> run(std::string const& sql, Deadline deadline);
+
+  private:
+    std::unexpected<Error> broken() const { return temporary(one_line(PQerrorMessage(handle_.get()))); }
+    ConnectionHandle handle_;
+};
+
+Result<> PostgresListener::run(std::string const& sql, Deadline deadline) {
+    if (PQsendQuery(handle_.get(), sql.c_str()) == 0) return broken();
+    while (true) {
+        while (PQflush(handle_.get()) > 0 || PQisBusy(handle_.get()) != 0) {
+            if (!wait_for(PQsocket(handle_.get()), POLLIN, deadline))
+                return temporary("no answer before the time limit");
+            if (PQconsumeInput(handle_.get()) == 0) return broken();
+        }
+        ResultHandle const result(PQgetResult(handle_.get()));
+        if (!result) return PQstatus(handle_.get()) == CONNECTION_OK ? Result<>() : broken();
+        if (PQresultStatus(result.get()) == PGRES_FATAL_ERROR) return broken();
+    }
+}
+
+Result<std::vector<std::string>> PostgresListener::wait(int stop) {
+    std::array<pollfd, 2> waiting{{{PQsocket(handle_.get()), POLLIN, 0}, {stop, POLLIN, 0}}};
+    int const ready = ::poll(waiting.data(), waiting.size(), static_cast<int>(listener_pause.count()));
+    std::vector<std::string> payloads;
+    if (waiting[1].revents != 0 || (ready < 0 && errno == EINTR)) return payloads;
+    if (ready == 0) {
+        if (auto alive = run("SELECT 1", Deadline::after(listener_patience)); !alive)
+            return std::unexpected(std::move(alive).error());
+    } else if (PQconsumeInput(handle_.get()) == 0) {
+        return broken();
+    }
+    struct Free {
+        void operator()(PGnotify* notify) const { PQfreemem(notify); }
+    };
+    while (std::unique_ptr<PGnotify, Free> const notify{PQnotifies(handle_.get())})
+        payloads.emplace_back(notify->extra == nullptr ? "" : notify->extra);
+    return payloads;
+}
+
 } // namespace
+
+Result<std::unique_ptr<NotificationSource>> listen_postgresql(ServerSettings const& server,
+                                                              std::string const& channel, Deadline deadline) {
+    auto handle = start(server, false, deadline);
+    if (!handle) return std::unexpected(std::move(handle).error());
+    if (PQstatus(handle->get()) != CONNECTION_OK)
+        return temporary(server.to_string() + ": " + one_line(PQerrorMessage(handle->get())));
+    if (PQsetnonblocking(handle->get(), 1) != 0) return temporary(server.to_string() + ": not non-blocking");
+    PQsetNoticeProcessor(handle->get(), [](void*, char const*) {}, nullptr);
+    auto listener = std::make_unique<PostgresListener>(std::move(*handle));
+    if (auto done = listener->run("LISTEN \"" + replace_all(channel, "\"", "\"\"") + "\"", deadline); !done)
+        return std::unexpected(std::move(done).error().within(server.to_string()));
+    return listener;
+}
 
 Result<std::unique_ptr<Connection>> connect_postgresql(ServerSettings const& server, Deadline deadline) {
     auto handle = start(server, true, deadline);

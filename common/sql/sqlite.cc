@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <map>
 #include <memory>
 
 #include <sys/stat.h>
@@ -25,6 +26,7 @@ using StatementHandle = std::unique_ptr<sqlite3_stmt, FinalizeStatement>;
 
 // How many virtual machine steps pass between two looks at the clock.
 constexpr int steps_between_looks = 2000;
+constexpr std::size_t max_prepared = 64; // statements kept on one connection
 
 // What the file, its locks or the memory refuse may go well later; what the statement says will not.
 ErrorKind kind_of(int code) {
@@ -58,11 +60,12 @@ class SqliteConnection final : public Connection {
   private:
     void watch(Deadline const& deadline);
     std::unexpected<Error> failure(int code) const;
-    Result<StatementHandle> prepare(std::string const& sql) const;
+    Result<sqlite3_stmt*> prepared(std::string const& sql);
     Result<Rows> fetch(sqlite3_stmt* statement) const;
 
     DatabaseHandle database_;
     std::string path_;
+    std::map<std::string, StatementHandle, std::less<>> prepared_; // by text; goes before database_
     dev_t device_;
     ino_t inode_;
 };
@@ -82,14 +85,18 @@ void SqliteConnection::watch(Deadline const& deadline) {
         const_cast<Deadline*>(&deadline));
 }
 
-Result<StatementHandle> SqliteConnection::prepare(std::string const& sql) const {
+// SQLite itself prepares a kept statement anew when the schema has changed.
+Result<sqlite3_stmt*> SqliteConnection::prepared(std::string const& sql) {
+    if (auto const known = prepared_.find(sql); known != prepared_.end()) return known->second.get();
+    if (prepared_.size() >= max_prepared) prepared_.clear();
     sqlite3_stmt* made = nullptr;
-    int const code = sqlite3_prepare_v2(database_.get(), sql.data(), static_cast<int>(sql.size()), &made,
+    int const code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &made,
                                         nullptr); // further statements are passed over, as Postfix does
     StatementHandle statement(made);
     if (code != SQLITE_OK) return failure(code);
     if (!statement) return permanent(path_ + ": the statement is empty");
-    return statement;
+    return prepared_.emplace(sql, std::move(statement)).first->second.get();
 }
 
 Result<Rows> SqliteConnection::fetch(sqlite3_stmt* statement) const {
@@ -116,14 +123,20 @@ Result<Rows> SqliteConnection::fetch(sqlite3_stmt* statement) const {
 Result<Rows> SqliteConnection::query(Statement const& statement, std::span<std::string const> values,
                                      Deadline deadline) {
     watch(deadline);
-    auto prepared = prepare(with_placeholders(statement, Driver::sqlite));
-    if (!prepared) return std::unexpected(std::move(prepared).error());
+    auto const ready = prepared(with_placeholders(statement, Driver::sqlite));
+    if (!ready) return std::unexpected(ready.error());
+    // Whatever comes of it, the statement gives its locks back and keeps no pointer to the values.
+    auto const forget = [](sqlite3_stmt* used) {
+        sqlite3_reset(used);
+        sqlite3_clear_bindings(used);
+    };
+    std::unique_ptr<sqlite3_stmt, decltype(forget)> const used(*ready, forget);
     for (std::size_t i = 0; i < values.size(); ++i) {
-        int const code = sqlite3_bind_text(prepared->get(), static_cast<int>(i + 1), values[i].data(),
+        int const code = sqlite3_bind_text(used.get(), static_cast<int>(i + 1), values[i].data(),
                                            static_cast<int>(values[i].size()), SQLITE_STATIC);
         if (code != SQLITE_OK) return failure(code);
     }
-    return fetch(prepared->get());
+    return fetch(used.get());
 }
 
 Result<> SqliteConnection::run(std::string const& sql, Deadline deadline) {

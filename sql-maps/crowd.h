@@ -1,0 +1,88 @@
+// Serves many quiet connections with a few threads: Postfix's processes each keep one, and ask now and then.
+#pragma once
+
+#include "common/net/descriptor.h"
+#include "common/net/server.h"
+
+#include <atomic>
+#include <chrono>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+namespace postern::sql_maps {
+
+// Stands in the place of net::Server for sessions that answer within receive() and never ask to be woken.
+// A thread for each connection spends most of its time on being woken (docs/adr/0009-threads-of-sql-maps.md);
+// here the threads take whichever connection has a request next. When none of them came back for a while,
+// because a database is slow or silent, more are started, at most one for each connection: no lookup waits
+// for another that a database holds up.
+class Crowd {
+  public:
+    // workers: how many threads there are at least.
+    Crowd(net::Listener listener, net::ServerLimits limits, std::size_t workers, net::SessionFactory factory,
+          Log& log, Metrics& metrics, std::string name);
+    ~Crowd(); // stops
+
+    void start();
+    // No new connections; those with a request under way get drain_timeout. Joins every thread.
+    void stop();
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    struct Client {
+        net::Descriptor fd;
+        net::Peer peer;
+        std::unique_ptr<net::Session> session;
+        std::atomic<Clock::rep> heard; // of; since the epoch of Clock
+    };
+    struct Worker {
+        std::thread thread;
+        bool ended = false;
+    };
+
+    void host();
+    void accept_one();
+    int host_timeout();
+    void watch_workers();
+    void close_idle();
+    void add_workers(std::size_t count);
+    void join_ended();
+    void work(Worker& self);
+    bool may_leave();
+    void serve(Client& client, std::string& buffer);
+    Result<> answer(Client& client, std::string& buffer);
+    Result<> send(Client const& client, std::string_view bytes) const;
+    void finish(Client& client, Error const& why);
+
+    net::Listener listener_;
+    net::ServerLimits limits_;
+    std::size_t least_workers_;
+    net::SessionFactory factory_;
+    Log& log_;
+    std::string name_;
+    Counter& accepted_;
+    Gauge& open_;
+    net::Descriptor poller_;
+    net::Waker waker_;   // of the host: look again
+    net::Waker no_wake_; // for the sessions, which do not use it
+    std::atomic<bool> stopping_{false};
+    std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
+    std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
+    std::atomic<bool> watched_{false};       // the host looks whether workers come back
+    std::optional<std::size_t> rounds_seen_; // at the host's last look
+    Clock::time_point next_look_;            // the host's
+    int quiet_looks_ = 0;                    // the host's: one after the other with a worker waiting
+    std::size_t next_workers_ = 1;           // the host's: how many to add when none comes back
+    Clock::time_point next_idle_look_;       // the host's
+    std::thread host_;
+    mutable std::mutex mutex_; // guards what follows
+    std::unordered_map<int, std::unique_ptr<Client>> clients_;
+    std::list<Worker> workers_;
+    std::size_t staying_ = 0; // workers that did not decide to end
+};
+
+} // namespace postern::sql_maps
