@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/daemon/command_line.h"
+#include "common/daemon/manager.h"
 #include "common/daemon/metrics_session.h"
 #include "common/daemon/pid_file.h"
 #include "common/daemon/privileges.h"
@@ -13,16 +14,13 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 
 namespace postern::daemon {
 
@@ -141,9 +139,9 @@ class Life {
         if (metrics_server_) metrics_server_->start();
         if (readiness_.in_background()) detach_standard_streams();
         readiness_.tell(exit_ok);
-        notify_manager(fmt::format("READY=1\nMAINPID={}", process_.auto_restart ? ::getppid() : ::getpid()));
+        manager_.tell(fmt::format("READY=1\nMAINPID={}", process_.auto_restart ? ::getppid() : ::getpid()));
         int const code = wait_for_the_end(signals);
-        notify_manager("STOPPING=1");
+        manager_.tell("STOPPING=1");
         if (metrics_server_) metrics_server_->stop();
         service_.stop();
         return code;
@@ -183,21 +181,30 @@ class Life {
             case Signals::Event::stop: return exit_ok;
             case Signals::Event::reload: reload(); break;
             }
-            if (watchdog) notify_manager("WATCHDOG=1");
+            if (watchdog) manager_.tell("WATCHDOG=1");
             if (service_.failed()) {
+                if (stop_follows(signals)) return exit_ok;
                 log_.error("{}: stopped by itself; see the lines above", process_.name);
                 return exit_software;
             }
         }
     }
 
+    // libmilter ends when its own thread gets the signal to stop instead of us, and we hear of it just after.
+    static bool stop_follows(Signals& signals) {
+        auto const until = Deadline::after(std::chrono::seconds(1));
+        while (!until.expired())
+            if (signals.wait(until) == Signals::Event::stop) return true;
+        return false;
+    }
+
     void reload() {
-        notify_manager(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
+        manager_.tell(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_microseconds()));
         if (auto done = service_.reload(); done)
             log_.info("configuration reloaded");
         else
             log_.error("reload failed, the old configuration stays: {}", done.error().text);
-        notify_manager("READY=1");
+        manager_.tell("READY=1");
     }
 
     void allow_core_dumps() {
@@ -220,6 +227,7 @@ class Life {
     Process const& process_;
     Log& log_;
     Metrics& metrics_;
+    Manager manager_;
     Readiness readiness_;
     PidFile pid_file_;
     std::optional<net::Server> metrics_server_;
@@ -242,22 +250,6 @@ Result<net::Listener> Opening::listen(net::ListenAddress const& address, std::st
 
 int run(Service& service, Process const& process, Log& log, Metrics& metrics) {
     return Life(service, process, log, metrics).live();
-}
-
-void notify_manager(std::string_view state) {
-    char const* path = std::getenv("NOTIFY_SOCKET");
-    if (path == nullptr || *path == 0) return;
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    std::size_t const length = std::strlen(path);
-    if (length >= sizeof name.sun_path) return;
-    std::memcpy(name.sun_path, path, length);
-    if (name.sun_path[0] == '@') name.sun_path[0] = 0; // the abstract namespace
-    net::Descriptor const fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    auto const size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-    // The manager may be gone; the daemon goes on without it.
-    [[maybe_unused]] auto const sent = ::sendto(fd.get(), state.data(), state.size(), MSG_NOSIGNAL,
-                                                reinterpret_cast<sockaddr const*>(&name), size);
 }
 
 } // namespace postern::daemon

@@ -69,8 +69,4 @@ struct Process {
 // (user), exit_os_error, exit_software. Speaks sd_notify(3) and the watchdog where NOTIFY_SOCKET is set.
 int run(Service& service, Process const& process, Log& log, Metrics& metrics);
 
-// sd_notify(3) without libsystemd: one datagram to $NOTIFY_SOCKET, if it is set. state:
-// "READY=1\nSTATUS=...".
-void notify_manager(std::string_view state);
-
 } // namespace postern::daemon
