@@ -123,6 +123,21 @@ void load_replacements(Configuration& to, Opener& opener, std::vector<Problem>& 
         problems.push_back({Problem::Severity::error, from.place_of("ReplaceRules"), text.error().text});
 }
 
+void load_scripts(Configuration& to, std::vector<Problem>& problems) {
+    auto const load = [&](std::string_view name, std::string const& path,
+                          std::optional<lua::Script>& script) {
+        if (path.empty()) return;
+        if (auto loaded = lua::load_script(path))
+            script = std::move(*loaded);
+        else
+            problems.push_back({Problem::Severity::error, to.settings.place_of(name),
+                                std::string(name) + ": " + loaded.error().text});
+    };
+    load("SetupPolicyScript", to.settings.setup_policy_script, to.setup_script);
+    load("ScreenPolicyScript", to.settings.screen_policy_script, to.screen_script);
+    load("FinalPolicyScript", to.settings.final_policy_script, to.final_script);
+}
+
 void load_keys(Configuration& to, Opener& opener, Log& log, std::vector<Problem>& problems) {
     auto const& from = to.settings;
     auto store = std::make_shared<KeyStore>(
@@ -138,6 +153,8 @@ void load_keys(Configuration& to, Opener& opener, Log& log, std::vector<Problem>
     }
     auto key_table = opener.open("KeyTable", from.key_table);
     auto signing_table = opener.open("SigningTable", from.signing_table);
+    // Scripts name keys themselves.
+    if (!signing_table && !from.setup_policy_script.empty()) signing_table = list_set({});
     if (!key_table || !signing_table) return;
     to.tables.emplace(std::move(key_table), std::move(signing_table), std::move(store));
     if (from.signs) to.tables->check(problems);
@@ -161,6 +178,7 @@ std::shared_ptr<Configuration const> Configuration::make(Settings settings, Data
     warn_of_patterns(*made, problems);
     load_keys(*made, open, log, problems);
     load_replacements(*made, open, problems);
+    load_scripts(*made, problems);
     auto const& from = made->settings;
     made->headers.sign = open.names("SignHeaders", from.sign_headers, recommended);
     made->headers.omit = open.names("OmitHeaders", from.omit_headers, changing);

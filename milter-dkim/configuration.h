@@ -2,6 +2,7 @@
 #pragma once
 
 #include "milter-dkim/data_set.h"
+#include "milter-dkim/lua/script.h"
 #include "milter-dkim/replacements.h"
 #include "milter-dkim/settings.h"
 #include "milter-dkim/tables.h"
@@ -50,6 +51,10 @@ class Configuration {
     std::vector<std::string> sender_headers;
     Replacements replacements;
     std::unique_ptr<DataSet> replace_headers; // null: all
+
+    std::optional<lua::Script> setup_script;
+    std::optional<lua::Script> screen_script;
+    std::optional<lua::Script> final_script;
 
     // A header field's value as ReplaceRules make it.
     Result<std::string> replaced(std::string_view name, std::string value) const;

@@ -34,8 +34,8 @@ class Decider {
     Decider(Configuration const& configuration, MessageFacts const& facts)
         : configuration_(configuration), settings_(configuration.settings), facts_(facts) {}
 
-    Decision run() {
-        auto action = ask();
+    Decision run(SetupHook const& setup) {
+        auto action = ask(setup);
         if (reasons_.failed()) action = Action::tempfail;
         decision_.action = action;
         decision_.lines = reasons_.take();
@@ -44,7 +44,7 @@ class Decider {
     }
 
   private:
-    Action ask() {
+    Action ask(SetupHook const& setup) {
         if (auto const ended = find_sender()) return *ended;
         if (is_exempt()) return Action::pass;
         bool const origin_ok = is_origin_ours(configuration_, facts_, reasons_);
@@ -55,6 +55,8 @@ class Decider {
             if (auto const ended = ask_tables(domain_ok)) return *ended;
         }
         decision_.internal = origin_ok;
+        if (setup)
+            if (auto const ended = setup(decision_)) return *ended;
         if (domain_ok && origin_ok && decision_.requests.empty()) {
             if (auto const ended = add_default_request()) return *ended;
         }
@@ -150,7 +152,8 @@ class Decider {
     }
 
     Action final_action() {
-        if (decision_.requests.empty()) return settings_.verifies ? Action::verify : Action::pass;
+        if (decision_.requests.empty() && !settings_.verifies) return Action::pass;
+        if (decision_.requests.empty()) return has_readable_author() ? Action::verify : Action::malformed;
         if (!settings_.signs) return Action::pass;
         if (auto const recipient = unsigned_recipient(configuration_, facts_.recipients, reasons_)) {
             reasons_.say(LogLevel::info,
@@ -159,6 +162,14 @@ class Decider {
         }
         add_what_they_want();
         return Action::sign;
+    }
+
+    // Results are about somebody: without an author there is nobody.
+    bool has_readable_author() const {
+        auto const* from = find_header(*facts_.headers, "From");
+        auto const author = from == nullptr ? std::nullopt : sender_of(*from);
+        return settings_.weak_syntax_checks ||
+               (author && !author->local_part.empty() && !author->domain.empty());
     }
 
     void add_what_they_want() {
@@ -193,8 +204,8 @@ Result<SigningRequest> default_request(Configuration const& configuration, std::
                          : configuration.default_key_error);
 }
 
-Decision decide(Configuration const& configuration, MessageFacts const& facts) {
-    return Decider(configuration, facts).run();
+Decision decide(Configuration const& configuration, MessageFacts const& facts, SetupHook const& setup) {
+    return Decider(configuration, facts).run(setup);
 }
 
 } // namespace postern::milter_dkim

@@ -5,6 +5,8 @@
 #include "milter-dkim/message_facts.h"
 #include "milter-dkim/reasons.h"
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,9 +19,11 @@ struct Decision {
         verify,    //
         malformed, // no usable sender: permerror, or pass with IgnoreMalformedMail
         tempfail,  // it should be signed, and cannot be now
+        scripted,  // a script has said what becomes of it
     };
     Action action = Action::verify;
     std::vector<SigningRequest> requests;
+    bool verifies_too = false;      // with sign: a script wants both
     bool tells_length = false;      // BodyLengthDB wants l=
     bool names_third_party = false; // ATPSDomains wants atps=
     std::string sender_domain;      // lower case; a parent of it with SubDomains
@@ -30,6 +34,9 @@ struct Decision {
 // With KeyFile and Selector; the error is for the log.
 Result<SigningRequest> default_request(Configuration const& configuration, std::string const& domain);
 
-Decision decide(Configuration const& configuration, MessageFacts const& facts);
+// SetupPolicyScript: asked when origin and tables have been; may add requests, or end the deciding.
+using SetupHook = std::function<std::optional<Decision::Action>(Decision&)>;
+
+Decision decide(Configuration const& configuration, MessageFacts const& facts, SetupHook const& setup = {});
 
 } // namespace postern::milter_dkim

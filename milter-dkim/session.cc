@@ -81,6 +81,9 @@ milter::Negotiation negotiation(Configuration const& configuration) {
         asked.actions |= change_headers;
     if (quarantines(settings)) asked.actions |= milter::bits::quarantine;
     if (!settings.redirect_failures_to.empty()) asked.actions |= add_recipients | delete_recipients;
+    // What a script may want done must be asked for beforehand.
+    if (configuration.final_script)
+        asked.actions |= add_recipients | delete_recipients | change_headers | milter::bits::quarantine;
     asked.wanted_steps = no_helo | no_unknown | no_data | skip | leading_space | no_header_reply;
     if (configuration.macros && configuration.macros->rows() != nullptr) {
         std::string names = "i";
@@ -156,7 +159,7 @@ Verdict Session::header(std::string_view name, std::string_view value, milter::M
     // Protocol 2 takes the blank behind the colon away; nearly every message had one.
     std::string kept = offered_.leading_space ? std::string(value) : " " + std::string(value);
     if (equals_ignoring_case(name, settings().select_canonicalization_header))
-        if (auto const chosen = parse_canonicalization(trim(value))) message_.canonicalization = *chosen;
+        message_.canonicalization = changed_canonicalization(message_.canonicalization, value);
     auto replaced = generation_->configuration->replaced(name, std::move(kept));
     if (!replaced) {
         write(LogLevel::error, replaced.error().text);
@@ -189,7 +192,10 @@ Verdict Session::end_of_headers(milter::Macros const& macros) {
     message_.job_id = macros.get("i").value_or("");
     if (message_.job_id.empty()) message_.job_id = unknown_job;
     if (is_peer_) return pass(macros);
-    message_.decision = decide(*generation_->configuration, facts(macros));
+    SetupHook setup;
+    if (generation_->configuration->setup_script)
+        setup = [&](Decision& decision) { return run_setup_script(decision, macros); };
+    message_.decision = decide(*generation_->configuration, facts(macros), setup);
     for (auto const& line : message_.decision.lines)
         if (!line.why || settings().log_why) write(line.level, line.text);
     if (settings().required_headers)
@@ -203,8 +209,11 @@ Verdict Session::end_of_headers(milter::Macros const& macros) {
     case Decision::Action::tempfail: outcomes_.count_tempfail(); return Verdict::tempfail();
     case Decision::Action::malformed:
         return settings().ignore_malformed_mail ? pass(macros) : Verdict::next();
-    case Decision::Action::sign: return start_signing();
-    case Decision::Action::verify: return start_verifying();
+    case Decision::Action::scripted: return after_scripted(macros);
+    case Decision::Action::sign:
+        start_signing();
+        return message_.decision.verifies_too ? start_verifying(macros) : Verdict::next();
+    case Decision::Action::verify: return start_verifying(macros);
     }
     return Verdict::tempfail();
 }
@@ -244,6 +253,11 @@ SigningOptions Session::signing_options() const {
     options.requests_reports = settings().request_reports;
     options.lone_ends = settings().fix_crlf;
     options.tells_length = message_.decision.tells_length;
+    if (message_.script) {
+        options.tells_length = options.tells_length || message_.script->tells_length;
+        if (message_.script->body_limit) options.body_limit = *message_.script->body_limit;
+        options.extra_tags = message_.script->tags;
+    }
     if (message_.decision.names_third_party) {
         options.atps_domain = message_.decision.sender_domain;
         options.atps_hash = settings().atps_hash_algorithm;
@@ -251,7 +265,7 @@ SigningOptions Session::signing_options() const {
     return options;
 }
 
-Verdict Session::start_signing() {
+void Session::start_signing() {
     // What will be removed must not be signed.
     if (settings().remove_old_signatures) {
         auto kept = message_.headers;
@@ -262,25 +276,36 @@ Verdict Session::start_signing() {
     } else
         message_.signer.emplace(message_.decision.requests, signing_options(),
                                 generation_->configuration->headers, message_.headers);
-    return Verdict::next();
 }
 
-Verdict Session::start_verifying() {
+Verdict Session::start_verifying(milter::Macros const& macros) {
     message_.verifier =
         std::make_unique<Verifier>(*generation_->library, *generation_->configuration, *generation_->resolver,
                                    message_.headers, message_.job_id, message_.decision.sender_domain);
-    return Verdict::next();
+    if (!settings().weak_syntax_checks && has_broken_signature()) {
+        auto const handling = settings().on_bad_signature;
+        if (handling != Handling::accept && handling != Handling::quarantine)
+            return handle(handling, "7.0", "DKIM signature syntax error", nullptr);
+    }
+    return run_screen_script(macros);
+}
+
+bool Session::has_broken_signature() const {
+    for (std::size_t i = 0; i < message_.verifier->signature_count(); ++i) {
+        auto const& error = message_.verifier->signature_field(i).error;
+        if (error.empty()) continue;
+        write(LogLevel::error, "syntax error: " + error);
+        return true;
+    }
+    return false;
 }
 
 Verdict Session::body(std::string_view chunk) {
     if (wants_body(settings()) && message_.body.size() < max_body_copy)
         message_.body += chunk.substr(0, max_body_copy - message_.body.size());
-    if (message_.signer) {
-        message_.signer->body(chunk);
-        return Verdict::next();
-    }
-    if (message_.verifier && message_.verifier->body(chunk)) return Verdict::next();
-    return Verdict::skip();
+    if (message_.signer) message_.signer->body(chunk);
+    bool const verifies = message_.verifier && message_.verifier->body(chunk);
+    return message_.signer || verifies ? Verdict::next() : Verdict::skip();
 }
 
 Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& macros) {
@@ -290,10 +315,15 @@ Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& ma
     if (message_.too_large || message_.only_cleans) remove_forged_results(editor);
     if (message_.too_large) return handle(settings().on_security, "7.0", "message header too large", &editor);
     if (message_.only_cleans) return Verdict::accept();
-    if (!message_.signer)
+    if (message_.verifier || !message_.signer)
         message_.forged = forged_results(*generation_->configuration, our_name(), message_.headers);
     if (message_.decision.action == Decision::Action::malformed) return finish_malformed(editor);
-    auto const verdict = message_.signer ? finish_signing(editor) : finish_verifying(editor);
+    auto verdict = Verdict::accept();
+    if (message_.verifier)
+        verdict = finish_verifying(editor, macros);
+    else if (!run_final_script(editor, macros, nullptr))
+        verdict = *message_.scripted;
+    if (message_.signer && verdict.action == Verdict::Action::accept) verdict = finish_signing(editor);
     message_ = Message();
     return verdict;
 }
@@ -352,7 +382,7 @@ void Session::remove_forged_results(milter::Editor& editor) {
             told(editor.change_header(mail::auth_results_name, static_cast<int>(index), ""));
 }
 
-Verdict Session::finish_verifying(milter::Editor& editor) {
+Verdict Session::finish_verifying(milter::Editor& editor, milter::Macros const& macros) {
     remove_forged_results(editor);
     auto const began = Clock::now();
     editor.progress();
@@ -371,7 +401,8 @@ Verdict Session::finish_verifying(milter::Editor& editor) {
                          results)));
     auto const record = failure_record(verified);
     bookkeeper().write_down(verified, atps, record, std::time(nullptr));
-    add_software_header(editor);
+    if (!run_final_script(editor, macros, &verified.results)) return *message_.scripted;
+    if (!message_.signer) add_software_header(editor);
     return after(verified, record, editor);
 }
 

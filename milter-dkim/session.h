@@ -8,6 +8,7 @@
 #include "milter-dkim/bookkeeping.h"
 #include "milter-dkim/configuration.h"
 #include "milter-dkim/decision.h"
+#include "milter-dkim/lua/scripts.h"
 #include "milter-dkim/signer.h"
 #include "milter-dkim/verifier.h"
 
@@ -80,16 +81,28 @@ class Session final : public milter::Session {
         Decision decision;
         std::optional<Signer> signer;
         std::unique_ptr<Verifier> verifier;
-        std::string body; // as far as somebody will look at it
+        std::unique_ptr<lua::ScriptMessage> script; // null without scripts
+        std::optional<milter::Verdict> scripted;    // what a script has said becomes of the message
+        std::string body;                           // as far as somebody will look at it
         bool too_large = false;
         bool only_cleans = false; // passes, but for the results that a stranger forged
         std::vector<bool> forged; // of the Authentication-Results, from the top
     };
 
-    milter::Verdict start_signing();
-    milter::Verdict start_verifying();
+    lua::ScriptMessage& script(milter::Macros const& macros);
+    // False: the script has said what becomes of the message, or failed; scripted tells.
+    bool run_script(std::optional<lua::Script> const& script, lua::Hook hook, milter::Editor* editor);
+    std::optional<Decision::Action> run_setup_script(Decision& decision, milter::Macros const& macros);
+    milter::Verdict run_screen_script(milter::Macros const& macros);
+    milter::Verdict after_scripted(milter::Macros const& macros);
+    void show_signatures(std::vector<SignatureResult> const* results);
+    bool has_broken_signature() const;
+    void start_signing();
+    milter::Verdict start_verifying(milter::Macros const& macros);
     milter::Verdict finish_signing(milter::Editor& editor);
-    milter::Verdict finish_verifying(milter::Editor& editor);
+    milter::Verdict finish_verifying(milter::Editor& editor, milter::Macros const& macros);
+    bool run_final_script(milter::Editor& editor, milter::Macros const& macros,
+                          std::vector<SignatureResult> const* results);
     milter::Verdict finish_malformed(milter::Editor& editor);
     milter::Verdict too_many_headers(std::string_view name, std::string_view value);
     void note_results(std::string_view name, std::string_view value);

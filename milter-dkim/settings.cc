@@ -30,7 +30,9 @@ void check_signing(Settings const& settings, std::vector<Problem>& problems) {
     };
     if (!settings.signing_table.empty() && settings.key_table.empty())
         error("SigningTable", "SigningTable needs a KeyTable");
-    if (!settings.key_table.empty() && settings.signing_table.empty() && settings.key_file.empty())
+    bool const has_script = !settings.setup_policy_script.empty();
+    if (!settings.key_table.empty() && settings.signing_table.empty() && settings.key_file.empty() &&
+        !has_script)
         warning("KeyTable", "KeyTable without SigningTable signs nothing");
     if (!settings.key_file.empty() && !settings.key_table.empty())
         warning("KeyFile", "KeyFile is not used for what the SigningTable signs; KeyTable has the keys");
@@ -38,7 +40,7 @@ void check_signing(Settings const& settings, std::vector<Problem>& problems) {
     bool const has_key = !settings.key_file.empty();
     if (settings.signs && settings.key_table.empty() && has_domain && has_key && settings.selector.empty())
         error("KeyFile", "KeyFile needs a Selector");
-    if (settings.signs && has_domain && !has_key && settings.key_table.empty())
+    if (settings.signs && has_domain && !has_key && settings.key_table.empty() && !has_script)
         error("Domain", "Domain needs KeyFile and Selector, or KeyTable and SigningTable");
 }
 
@@ -72,6 +74,14 @@ Result<Canonicalization> parse_canonicalization(std::string_view value) {
     auto const body = parse_form(trim(*halves.after));
     if (!body) return std::unexpected(body.error());
     return Canonicalization{*header, *body};
+}
+
+Canonicalization changed_canonicalization(Canonicalization current, std::string_view value) {
+    auto const halves = halve(value, '/');
+    if (auto const header = parse_form(trim(halves.before))) current.header = *header;
+    if (halves.after)
+        if (auto const body = parse_form(trim(*halves.after))) current.body = *body;
+    return current;
 }
 
 Result<Handling> parse_handling(std::string_view value) {

@@ -103,6 +103,7 @@ struct Settings {
     bool required_headers = false;
     bool strict_headers = false;
     bool ignore_malformed_mail = false;
+    bool weak_syntax_checks = false;
     bool software_header = false;
     KeyHandling unprotected_key = KeyHandling::none;
     KeyHandling bogus_key = KeyHandling::none; // the result stays temperror
@@ -179,6 +180,9 @@ std::vector<config::Setting<Settings>> settings_without_effect();
 // Stock's rule: only the first letter counts, t, y, 1 or f, n, 0.
 Result<bool> parse_switch(std::string_view value);
 Result<Canonicalization> parse_canonicalization(std::string_view value);
+// The same where one form alone is the header's and leaves the body's as it is
+// (SelectCanonicalizationHeader); what is no form changes nothing.
+Canonicalization changed_canonicalization(Canonicalization current, std::string_view value);
 Result<Handling> parse_handling(std::string_view value);
 
 struct Loaded {

@@ -210,9 +210,8 @@ std::vector<Row> verifying_rows() {
         {"BogusKey", "",
          "A key whose DNSSEC is forged, which never counts: none (the result is temperror), neutral or fail.",
          key_handling<&S::bogus_key>},
-        {"WeakSyntaxChecks", "no",
-         "Only checked: one broken signature never keeps the others from being verified.",
-         values::checked_switch},
+        {"WeakSyntaxChecks", "no", "Goes on with mail whose From or one of whose signatures cannot be read.",
+         flag<&S::weak_syntax_checks>},
     };
 }
 
@@ -253,6 +252,19 @@ std::vector<Row> outcome_rows() {
         {"Statistics", "", "A file that gets a record of each verified message, for opendkim-importstats(8).",
          text<&S::statistics>},
         {"StatisticsName", "", "Our name in it; unset: the host's.", text<&S::statistics_name>},
+    };
+}
+
+// Lua.
+std::vector<Row> script_rows() {
+    using S = Settings;
+    return {
+        {"SetupPolicyScript", "", "A Lua script that decides whether a message is signed or verified.",
+         text<&S::setup_policy_script>},
+        {"ScreenPolicyScript", "", "A Lua script that chooses among a message's signatures.",
+         text<&S::screen_policy_script>},
+        {"FinalPolicyScript", "", "A Lua script that sees the results and decides about the message.",
+         text<&S::final_policy_script>},
     };
 }
 
@@ -317,8 +329,8 @@ std::vector<Row> log_rows() {
 
 std::vector<Row> rows() {
     std::vector<Row> all;
-    for (auto const group : {role_rows, sender_rows, signing_rows, verifying_rows, outcome_rows, dns_rows,
-                             process_rows, log_rows, settings_without_effect})
+    for (auto const group : {role_rows, sender_rows, signing_rows, verifying_rows, outcome_rows, script_rows,
+                             dns_rows, process_rows, log_rows, settings_without_effect})
         for (auto& row : group()) all.push_back(std::move(row));
     return all;
 }

@@ -9,7 +9,6 @@ constexpr std::string_view no_ldap = "LDAP data sets are not read; use file:, re
 constexpr std::string_view no_hashing =
     "statistics name domains and addresses as they are, as those of OpenDKIM 2.11 do";
 constexpr std::string_view no_curl = "reports are handed to MTACommand";
-constexpr std::string_view no_lua = "Lua scripts are not run";
 constexpr std::string_view no_reputation = "the reputation service is gone; remove the line";
 constexpr std::string_view no_rate_limit =
     "rates were never limited by distributed builds; use Postfix's anvil limits or a policy service";
@@ -18,7 +17,6 @@ constexpr std::string_view no_adsp = "ADSP (RFC 5617) is historic; use DMARC (mi
 constexpr std::string_view no_resign =
     "re-signing was never compiled in; mail that was verified stays as it is";
 constexpr std::string_view no_identity = "it was never compiled in; use the SigningTable's third column";
-constexpr std::string_view no_files = "messages stream through the hashes; no temporary files are made";
 
 } // namespace
 
@@ -33,10 +31,8 @@ std::vector<config::Setting<Settings>> settings_without_effect() {
         {"StatisticsPrefix", "", "", nullptr, no_hashing},
         {"StatisticsPolicyScript", "", "", nullptr, "it was never compiled in; use FinalPolicyScript"},
         {"AnonymousStatistics", "", "", nullptr, no_hashing},
-        {"SetupPolicyScript", "", "", nullptr, no_lua},
-        {"ScreenPolicyScript", "", "", nullptr, no_lua},
-        {"FinalPolicyScript", "", "", nullptr, no_lua},
-        {"LuaOnlySigning", "", "", nullptr, no_lua},
+        {"LuaOnlySigning", "", "", nullptr,
+         "it was never compiled in; end a message with odkim.set_result()"},
         {"LDAPAuthMechanism", "", "", nullptr, no_ldap},
         {"LDAPAuthName", "", "", nullptr, no_ldap},
         {"LDAPAuthRealm", "", "", nullptr, no_ldap},

@@ -169,6 +169,7 @@ std::vector<std::string> Signer::tags(SigningRequest const& request, std::int64_
         out.push_back(fmt::format("atps={};", options_.atps_domain));
         out.push_back(fmt::format("atpsh={};", options_.atps_hash));
     }
+    for (auto const& [name, value] : options_.extra_tags) out.push_back(fmt::format("{}={};", name, value));
     out.push_back(fmt::format("bh={};", base64_encode(body_hash_)));
     if (options_.tells_length || options_.body_limit != BodyHash::whole)
         out.push_back(fmt::format("l={};", body_.hashed()));

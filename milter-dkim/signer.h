@@ -8,20 +8,22 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace postern::milter_dkim {
 
 struct SigningOptions {
     Canonicalization canonicalization;
-    std::uint64_t ttl = 0;                      // x= is t= and this; 0: no x=
-    std::uint64_t body_limit = BodyHash::whole; // l= when less is given
-    bool tells_length = false;                  // l= in any case
-    bool copies_headers = false;                // z=
-    bool requests_reports = false;              // r=y
-    bool lone_ends = false;                     // FixCRLF
-    std::string atps_domain;                    // atps=; empty: none
-    std::string atps_hash;                      // atpsh=
+    std::uint64_t ttl = 0;                                       // x= is t= and this; 0: no x=
+    std::uint64_t body_limit = BodyHash::whole;                  // l= when less is given
+    bool tells_length = false;                                   // l= in any case
+    bool copies_headers = false;                                 // z=
+    bool requests_reports = false;                               // r=y
+    bool lone_ends = false;                                      // FixCRLF
+    std::string atps_domain;                                     // atps=; empty: none
+    std::string atps_hash;                                       // atpsh=
+    std::vector<std::pair<std::string, std::string>> extra_tags; // what scripts add, fit to stand there
 };
 
 // One message.
@@ -33,6 +35,9 @@ class Signer {
            HeaderList const& headers);
 
     void body(std::string_view chunk) { body_.add(chunk); }
+    void set_extra_tags(std::vector<std::pair<std::string, std::string>> tags) {
+        options_.extra_tags = std::move(tags);
+    }
 
     struct Signature {
         SigningRequest const* request;

@@ -25,7 +25,7 @@ DataSet const* set_of(Configuration const& configuration, int code) {
 DataSet const* set_at(ScriptMessage const& message, Arguments const& arguments, std::size_t index) {
     if (!arguments.is_handle(index)) return nullptr;
     auto const* wanted = arguments.handle(index);
-    for (int code = 0; code <= static_cast<int>(DataSetCode::signing_table); ++code)
+    for (int code = 1; code <= static_cast<int>(DataSetCode::signing_table); ++code)
         if (auto const* set = set_of(*message.configuration, code); set != nullptr && set == wanted)
             return set;
     for (auto const& each : message.opened)

@@ -32,6 +32,6 @@ std::span<NamedFunction const> verdict_functions();   // setup and final
 std::span<NamedFunction const> tag_functions();       // setup and final
 
 // Numbers that stand for data sets in get_dbhandle().
-enum class DataSetCode { domains, third_party, dont_sign_to, mtas, macros, signing_table };
+enum class DataSetCode { domains = 1, third_party, dont_sign_to, mtas, macros, signing_table };
 
 } // namespace postern::milter_dkim::lua

@@ -42,7 +42,6 @@ struct ScriptMessage {
     HeaderList* headers = nullptr; // replace_header() changes it
     std::string envelope_from;     // without angle brackets
     std::string sender_domain;
-    bool leading_space = false; // values of headers begin with one
     std::vector<ScriptSignature> signatures;
     milter::Editor* editor = nullptr; // at the end of the message
 

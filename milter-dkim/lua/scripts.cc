@@ -49,8 +49,8 @@ std::vector<Function> functions_of(Hook hook, ScriptMessage& message) {
     return functions;
 }
 
-constexpr NamedNumber data_sets[] = {{"DB_DOMAINS", 0}, {"DB_THIRDPARTY", 1}, {"DB_DONTSIGNTO", 2},
-                                     {"DB_MTAS", 3},    {"DB_MACROS", 4},     {"DB_SIGNINGTABLE", 5}};
+constexpr NamedNumber data_sets[] = {{"DB_DOMAINS", 1}, {"DB_THIRDPARTY", 2}, {"DB_DONTSIGNTO", 3},
+                                     {"DB_MTAS", 4},    {"DB_MACROS", 5},     {"DB_SIGNINGTABLE", 6}};
 
 constexpr NamedNumber results[] = {
     {"SMFIS_REJECT", 1}, {"SMFIS_DISCARD", 2}, {"SMFIS_ACCEPT", 3}, {"SMFIS_TEMPFAIL", 4}};
@@ -73,9 +73,19 @@ std::vector<std::pair<std::string, Value>> globals_of(Hook hook, ScriptMessage& 
 
 } // namespace
 
+std::string_view to_string(Hook hook) {
+    switch (hook) {
+    case Hook::setup: return "setup";
+    case Hook::screen: return "screen";
+    case Hook::final: return "final";
+    }
+    return "?";
+}
+
 Result<Script> load_script(std::string const& path) {
     auto text = config::read_file(path);
     if (!text) return std::unexpected(std::move(text.error()));
+    if (text->size() > max_script) return permanent(path + " is too large");
     if (auto checked = lua::check(*text, "@" + path); !checked) return std::unexpected(checked.error());
     return Script{path, std::move(*text)};
 }

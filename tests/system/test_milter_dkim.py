@@ -180,6 +180,65 @@ Nameservers {self.dns.server}
         other = self.message().replace("a@example.com", "c@example.com")
         self.assertIn(b"DKIM-Signature", self.send(postfix, other))
 
+    def test_policy_scripts_sign_and_refuse_behind_postfix(self):
+        setup = self.box.write("setup.lua", """
+            if odkim.get_header(ctx, "Subject", 0):find("sign me") then
+                odkim.sign(ctx, "rsa", "scripted@example.com")
+            end
+            odkim.export(ctx, "recipient", odkim.get_rcpt(ctx, 0))
+        """)
+        final = self.box.write("final.lua", """
+            odkim.add_header(ctx, "X-Scripted", recipient .. " " .. odkim.get_sigcount(ctx))
+            if odkim.get_header(ctx, "Subject", 0):find("refuse me") then
+                odkim.set_reply(ctx, "554", "5.7.1", "as you wish")
+                odkim.set_result(ctx, SMFIS_REJECT)
+            end
+        """)
+        keys = self.box.write("KeyTable", f"rsa example.com:rsa:{self.rsa}\n")
+        self.daemon(f"KeyTable file:{keys}\nSetupPolicyScript {setup}\nFinalPolicyScript {final}\n")
+        postfix = self.postfix()
+        signed = self.send(postfix, self.message("sign me"), local="127.0.0.2")
+        self.assertIn(b"i=scripted@example.com", signed)
+        self.assertIn(b"\r\nX-Scripted: b@example.net 0\r\n", b"\r\n" + signed)
+        self.assertTrue(self.python_verifies(signed), signed)
+        self.assertNotIn(b"DKIM-Signature", self.send(postfix, self.message()))
+        refused = swaks(postfix.smtp_port, sender="a@example.com", to="b@example.net", data=self.message("refuse me"))
+        self.assertEqual(refused.reply_to("."), (554, "5.7.1 as you wish"), refused)
+
+    def test_the_process_lives_as_its_settings_say(self):
+        base = self.box.directory("base", mode=0o755)
+        (base / "hosts").write_text("192.0.2.1\n")
+        root = self.box.directory("root", mode=0o755)
+        conf = self.box.write("opendkim.conf", f"""BaseDirectory {base}
+InternalHosts file:./hosts
+Socket local:{base}/milter
+UMask 017
+PidFile {base}/pid
+UserID nobody
+ChangeRootDirectory {root}
+EnableCoredumps yes
+AutoRestart yes
+AutoRestartRate 10/1h
+Background no
+Syslog no
+""")
+        daemon = self.enterContext(Daemon(self.box, "milter-dkim", ["-x", conf]))
+        parent = int((base / "pid").read_text())
+        self.assertEqual(os.stat(base / "milter").st_mode & 0o777, 0o760)
+
+        def worker():
+            return int(pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+
+        first = worker()
+        self.assertEqual(os.readlink(f"/proc/{first}/root"), str(root))
+        self.assertEqual(os.stat(f"/proc/{first}").st_uid, pwd.getpwnam("nobody").pw_uid)
+        limits = pathlib.Path(f"/proc/{first}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size +unlimited +unlimited")
+        os.kill(first, 9)
+        wait_until(lambda: "starting it again" in daemon.log(), 10, "the supervisor")
+        wait_until(lambda: daemon.log().count("OpenDKIM Filter v2.11.0 starting") == 2, 10, "a new worker")
+        self.assertNotEqual(worker(), first)
+
 
 if __name__ == "__main__":
     unittest.main()

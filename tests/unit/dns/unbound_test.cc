@@ -133,6 +133,15 @@ TEST_CASE("a truncated answer is fetched over TCP") {
     CHECK(bench.times_asked("tcp a.example TXT") == 1);
 }
 
+TEST_CASE("with tcp_only nothing is asked over UDP") {
+    ResolverSettings settings;
+    settings.tcp_only = true;
+    Bench bench("a.example A 192.0.2.1", settings);
+    CHECK(bench.ask("a.example", RecordType::a)->found());
+    CHECK(bench.times_asked("tcp a.example A") == 1);
+    CHECK(bench.times_asked("udp a.example A") == 0);
+}
+
 TEST_CASE("a record of 20000 octets comes whole") {
     Bench bench("big.example TXT " + std::string(20000, 'x'));
     auto const answer = bench.ask("big.example", RecordType::txt);

@@ -133,7 +133,10 @@ TEST_CASE("a message without a usable sender is malformed") {
     CHECK(lines_of(world.decide(none)) == "can't determine message sender; accepting\n");
     CHECK(world.decide(from("  \n\t")).action == Action::malformed);
     CHECK(lines_of(world.decide(from(" nobody"))) == "can't parse From: header value 'nobody'\n");
-    CHECK(World("Mode v").decide(from(" nobody")).action == Action::verify);
+    CHECK(World("Mode v").decide(from(" nobody")).action == Action::malformed);
+    CHECK(World("Mode v").decide(none).action == Action::malformed);
+    CHECK(World("Mode v\nWeakSyntaxChecks yes").decide(from(" nobody")).action == Action::verify);
+    CHECK(World("Mode s").decide(from(" a@example.org")).action == Action::pass);
 }
 
 TEST_CASE("the sender is found in odd From fields as OpenDKIM finds it") {

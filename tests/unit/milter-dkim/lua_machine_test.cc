@@ -92,7 +92,7 @@ TEST_CASE("a script that wants all the memory does not get it") {
     CHECK(seen("local s = ('x'):rep(2000000)", small).error == "not enough memory");
     CHECK(seen("local s = ('x'):rep(500000)", small).error.empty());
     // Too little for the libraries is an error too.
-    for (std::size_t memory = 0; memory < 40000; memory += 500)
+    for (std::size_t memory = 0; memory < 12000; memory += 200)
         CHECK_FALSE(seen("odkim.note(1)", {memory, 1000000}).error.empty());
     CHECK(seen("pcall(string.rep, 'x', 2000000) odkim.note('alive')", small).values.size() == 1);
 }

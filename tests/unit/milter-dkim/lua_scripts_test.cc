@@ -31,7 +31,7 @@ HeaderList const message{{"From", " a@example.com"},
 } // namespace
 
 TEST_CASE("a setup script sees the message") {
-    Scripted setup("Setup", R"(
+    Scripted setup("Setup", R"lua(
         odkim.log(ctx, odkim.get_clienthost(ctx) .. " " .. odkim.get_clientip(ctx))
         odkim.log(ctx, odkim.get_envfrom(ctx) .. " " .. odkim.get_fromdomain(ctx))
         odkim.log(ctx, odkim.get_header(ctx, "received", 0) .. odkim.get_header(ctx, "Received", -1) ..
@@ -47,7 +47,7 @@ TEST_CASE("a setup script sees the message") {
                        tostring(odkim.get_dbhandle(ctx, DB_MTAS)))
         local own = odkim.db_open("csl:a,b")
         odkim.log(ctx, odkim.db_check(own, "b") .. odkim.db_close(own))
-    )");
+    )lua");
     setup->send(message);
     for (auto const* line :
          {"mail.example.org 192.0.2.7", "a@example.com example.com", " one twonil", "mx.example.com nil",
@@ -110,7 +110,7 @@ TEST_CASE("a replaced header is signed and not delivered") {
     headers[0].second = " b@example.com";
     headers.insert(headers.begin(), {"DKIM-Signature", " " + edits.substr(edits.find("v=1;"))});
     CHECK(SessionWorld().send(headers).edits.contains("dkim=pass"));
-    CHECK_FALSE(edits.contains("From"));
+    CHECK_FALSE(edits.contains("change"));
 }
 
 TEST_CASE("a setup script ends a message") {
@@ -129,12 +129,12 @@ TEST_CASE("a setup script ends a message") {
 TEST_CASE("a screen script ignores signatures") {
     SessionWorld signer;
     auto const headers = signer.signed_message();
-    Scripted script("Screen", R"(
+    Scripted script("Screen", R"lua(
         odkim.log(ctx, odkim.get_sigcount(ctx) .. #odkim.get_sigarray(ctx))
         local sig = odkim.get_sighandle(ctx, 0)
         odkim.log(ctx, odkim.sig_getdomain(sig) .. odkim.sig_getidentity(sig))
         odkim.sig_ignore(sig)
-    )");
+    )lua");
     CHECK(script->send(headers).edits.contains("dkim=neutral"));
     CHECK(script->log.contains("11"));
     CHECK(script->log.contains("example.com@example.com"));
@@ -144,7 +144,7 @@ TEST_CASE("a screen script ignores signatures") {
 TEST_CASE("a final script sees the results, and decides") {
     SessionWorld signer;
     auto headers = signer.signed_message();
-    auto const text = R"(
+    auto const text = R"lua(
         local sig = odkim.get_sighandle(ctx, 0)
         odkim.log(ctx, "results " .. odkim.sig_result(sig) .. " " .. odkim.sig_bhresult(sig) .. " " ..
                   odkim.sig_bodylength(ctx, sig) .. " " .. odkim.sig_canonlength(sig))
@@ -152,7 +152,7 @@ TEST_CASE("a final script sees the results, and decides") {
             odkim.set_reply(ctx, "554", "5.7.1", "body changed")
             odkim.set_result(ctx, SMFIS_REJECT)
         end
-    )";
+    )lua";
     Scripted good("Final", text);
     CHECK(good->send(headers).verdict == "accept");
     CHECK(good->log.contains("results 0 0 7 7"));
@@ -161,7 +161,7 @@ TEST_CASE("a final script sees the results, and decides") {
 }
 
 TEST_CASE("a final script changes header and recipients") {
-    Scripted script("Final", R"(
+    Scripted script("Final", R"lua(
         odkim.add_header(ctx, "X-A", "b")
         odkim.del_header(ctx, "Received", 1)
         odkim.add_rcpt(ctx, "c@example.net")
@@ -174,7 +174,7 @@ TEST_CASE("a final script changes header and recipients") {
                        tostring(odkim.set_reply(ctx, "250", "", "x")) ..
                        tostring(odkim.set_reply(ctx, "550", "4.0.0", "x")) ..
                        tostring(odkim.set_reply(ctx, "550", "", "a\r\nb")))
-    )");
+    )lua");
     CHECK(script->send(message).edits ==
           "insert 0 X-A: b\nchange Received 2: \nrcpt+ <c@example.net>\nrcpt- <b@example.net>\n"
           "add Original-Recipient: rfc822;b@example.net\nquarantine because\n");
@@ -183,12 +183,12 @@ TEST_CASE("a final script changes header and recipients") {
 }
 
 TEST_CASE("a final script asks blocklists") {
-    Scripted script("Final", R"(
+    Scripted script("Final", R"lua(
         local a, b, c, d = odkim.rbl_check(ctx, "2.0.0.127", "bl.example")
         odkim.log(ctx, "listed " .. a .. b .. c .. d)
         odkim.log(ctx, "not " .. select("#", odkim.rbl_check(ctx, "3.0.0.127", "bl.example")))
         odkim.log(ctx, "fails " .. tostring((odkim.rbl_check(ctx, "4.0.0.127", "bl.example", 2))))
-    )");
+    )lua");
     script->resolver->zone.a("2.0.0.127.bl.example", "127.0.0.4").fail("4.0.0.127.bl.example");
     script->send(message);
     for (auto const* line : {"listed 127004", "not 0", "fails nil"}) CHECK(script->log.contains(line));

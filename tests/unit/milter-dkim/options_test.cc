@@ -1,5 +1,7 @@
 // Settings that change what a session does with a whole message.
 #include "milter-dkim/libopendkim.h"
+#include "milter-dkim/service.h"
+#include "milter-dkim/signer.h"
 #include "tests/unit/milter-dkim/session_world.h"
 
 using namespace postern;
@@ -144,4 +146,115 @@ TEST_CASE("the reply to a failed signature begins as its domain wishes") {
     world.resolver->zone.remove("_report._domainkey.example.com");
     world.resolver->zone.txt("_report._domainkey.example.com", "rs=a=0D=0Ab");
     CHECK(world.send(headers, two_lines).verdict == "reject 550 5.7.0 bad DKIM signature data");
+}
+
+TEST_CASE("a signature that cannot be read is refused at once, unless WeakSyntaxChecks goes on") {
+    auto const verdict = [](std::string_view settings) {
+        World world(settings);
+        auto headers = world.signed_message();
+        headers.insert(headers.begin(), {"DKIM-Signature", " v=1 a=rsa-sha256; d=example.com"});
+        auto const seen = world.send(headers);
+        world.log.expect("Q1: syntax error: missing a=");
+        return seen.verdict + " " + (seen.edits.contains("dkim=pass") ? "pass" : "");
+    };
+    CHECK(verdict("") == "accept pass");
+    CHECK(verdict("On-BadSignature reject") == "reject 550 5.7.0 DKIM signature syntax error ");
+    CHECK(verdict("On-BadSignature reject\nWeakSyntaxChecks yes") == "accept pass");
+    CHECK(verdict("On-BadSignature quarantine") == "accept pass");
+}
+
+TEST_CASE("settings of one word change a signature") {
+    auto const made = [](std::string_view settings, std::string_view body = two_lines) {
+        World world(settings);
+        world.client = {"localhost", "127.0.0.1"};
+        return world.send(world.plain, body).edits;
+    };
+    CHECK(made("SignatureTTL 3600").contains("x="));
+    CHECK_FALSE(made("").contains("x="));
+    CHECK(made("RequestReports yes").contains("r=y;"));
+    CHECK(made("OmitHeaders Subject").contains("h=From:Date;"));
+    CHECK(made("SignHeaders From,Date").contains("h=From:Date;"));
+    CHECK(made("OverSignHeaders From").contains("h=From:Subject:Date:From;"));
+    CHECK(made("ATPSDomains example.com\nATPSHashAlgorithm sha1").contains("atps=example.com; atpsh=sha1;"));
+    auto const body_hash = [&](std::string_view settings, std::string_view body) {
+        auto const edits = made(settings, body);
+        return edits.substr(edits.find("bh="), 47);
+    };
+    CHECK(body_hash("FixCRLF yes", "a\nb\r\n") == body_hash("", "a\r\nb\r\n"));
+    CHECK(body_hash("", "a\nb\r\n") != body_hash("", "a\r\nb\r\n"));
+    for (auto const* name : {"SoftwareHeader", "X-Header"})
+        CHECK(made(std::string(name) + " yes")
+                  .ends_with("insert 0 DKIM-Filter: OpenDKIM Filter v2.11.0 mx.example.com Q1\n"));
+}
+
+TEST_CASE("settings of one word change a verification") {
+    World signer;
+    auto const headers = signer.signed_message();
+    auto const seen = [&](std::string_view settings) {
+        World world(settings);
+        auto edits = world.send(headers).edits;
+        return std::pair(std::move(edits), world.log.all());
+    };
+    CHECK(seen("").first.contains("header.b="));
+    CHECK_FALSE(seen("NoHeaderB yes").first.contains("header.b="));
+    CHECK(seen("LogResults yes")
+              .second.contains("domain=example.com selector=s result=\"no signature error\""));
+    // Keys from a file, whatever the DNS would say.
+    auto const record = "v=DKIM1; p=" + (*SigningKey::parse(ed25519_key(), 1024))->public_base64();
+    TempDir files;
+    auto const file = files.write("keys", "s._domainkey.example.com " + record + "\n");
+    CHECK_FALSE(seen("TestDNSData file:" + file).first.contains("dkim=pass"));
+    CHECK_FALSE(seen("TestPublicKeys " + file).first.contains("dkim=pass"));
+}
+
+TEST_CASE("clocks may differ by ClockDrift") {
+    auto const seen = [](std::string_view settings) {
+        World world(settings);
+        HeaderChoice const choice{{"from"}, {}, {}};
+        HeaderList headers{{"From", " a@example.com"}};
+        Signer signer({{"example.com", "s", "", *SigningKey::parse(rsa_key(), 1024)}}, {}, choice, headers);
+        signer.body(two_lines);
+        auto const later = std::time(nullptr) + 200;
+        headers.insert(headers.begin(), {"DKIM-Signature", " " + (*signer.finish(later))[0].value});
+        return world.send(headers, two_lines).edits.contains("dkim=pass");
+    };
+    CHECK(seen(""));
+    CHECK_FALSE(seen("ClockDrift 10"));
+}
+
+TEST_CASE("what the settings say of the process is what the daemon does") {
+    TestLog log;
+    auto const process = process_of(
+        configure("AutoRestart yes\nAutoRestartCount 5\nAutoRestartRate 10/1h\nUMask 007\nUserID u:g\n"
+                  "ChangeRootDirectory /r\nEnableCoredumps yes\nBackground no\nPidFile /p\n",
+                  log)
+            .configuration->settings);
+    REQUIRE(process.auto_restart);
+    CHECK(process.auto_restart->most == 5);
+    CHECK(process.auto_restart->rate == 10);
+    CHECK(process.auto_restart->rate_period == std::chrono::hours(1));
+    CHECK(process.umask == 7U);
+    CHECK(process.user == "u:g");
+    CHECK(process.root_directory == "/r");
+    CHECK(process.core_dumps);
+    CHECK_FALSE(process.background);
+    CHECK(process.pid_file == "/p");
+    CHECK(process.reload_on_usr1);
+    CHECK_FALSE(process_of(Settings()).auto_restart);
+    CHECK(process_of(Settings()).background);
+}
+
+TEST_CASE("a header field chooses the canonical forms of its message, or only the header's") {
+    auto const made = [](std::string_view settings, std::string const& name, std::string const& value) {
+        World world("Canonicalization relaxed/relaxed\n" + std::string(settings));
+        world.client = {"localhost", "127.0.0.1"};
+        world.plain.emplace_back(name, value);
+        auto const edits = world.send(world.plain).edits;
+        return edits.substr(edits.find("c="), edits.find(';', edits.find("c=")) - edits.find("c="));
+    };
+    CHECK(made("", "canonicalization", " simple/simple") == "c=simple/simple");
+    CHECK(made("", "Canonicalization", " simple") == "c=simple/relaxed");
+    CHECK(made("", "Canonicalization", " odd/simple") == "c=relaxed/simple");
+    CHECK(made("", "X-Canonicalization", " simple") == "c=relaxed/relaxed");
+    CHECK(made("SelectCanonicalizationHeader X-Form", "X-Form", " simple/relaxed") == "c=simple/relaxed");
 }
