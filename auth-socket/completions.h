@@ -17,11 +17,13 @@ class Completions {
     explicit Completions(net::Waker waker) : waker_(std::move(waker)) {}
 
     void add(T result) {
+        bool first = false;
         {
             std::lock_guard const lock(mutex_);
+            first = results_.empty();
             results_.push_back(std::move(result));
         }
-        waker_.wake();
+        if (first) waker_.wake(); // for the others behind it, too
     }
     std::vector<T> take() {
         std::lock_guard const lock(mutex_);

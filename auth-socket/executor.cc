@@ -27,14 +27,8 @@ void FairSlots::acquire(std::string_view key) {
     }
     Waiter waiter;
     waiting_[std::string(key)].push_back(&waiter);
+    waiting_gauge_.add(1);
     waiter.turn.wait(lock, [&waiter] { return waiter.ready; });
-}
-
-std::size_t FairSlots::waiting() const {
-    std::lock_guard const lock(mutex_);
-    std::size_t count = 0;
-    for (auto const& [key, queue] : waiting_) count += queue.size();
-    return count;
 }
 
 void FairSlots::release() {
@@ -46,6 +40,7 @@ void FairSlots::release() {
     }
     auto* waiter = next->second.front();
     next->second.pop_front();
+    waiting_gauge_.add(-1);
     served_ = next->first;
     if (next->second.empty()) waiting_.erase(next);
     waiter->ready = true;
@@ -85,7 +80,7 @@ bool Workers::submit(std::string_view key, std::function<void()> job) {
     queues_[std::string(key)].jobs.push_back(std::move(job));
     waiting_gauge_.set(static_cast<std::int64_t>(++waiting_));
     if (idle_ < waiting_ && threads_.size() < limits_.threads) threads_.emplace_back([this] { run(); });
-    work_.notify_one();
+    if (idle_ > 0) work_.notify_one();
     return true;
 }
 
@@ -96,13 +91,18 @@ Workers::Queues::iterator Workers::next_eligible() {
 
 void Workers::run() {
     std::unique_lock lock(mutex_);
+    std::string key; // of the job just done
     while (true) {
-        auto at = queues_.end();
-        ++idle_;
-        work_.wait(lock, [&] { return stopping_ || (at = next_eligible()) != queues_.end(); });
-        --idle_;
+        auto at = next_eligible();
+        if (at == queues_.end() && !stopping_) {
+            ++idle_;
+            work_.wait(lock, [&] { return stopping_ || (at = next_eligible()) != queues_.end(); });
+            --idle_;
+        }
         if (stopping_) return;
-        auto const key = at->first;
+        // Who had all the threads it may have can use the one that this thread leaves.
+        if (idle_ > 0 && at->first != key && queues_.contains(key)) work_.notify_one();
+        key = at->first;
         served_ = key;
         auto job = std::move(at->second.jobs.front());
         at->second.jobs.pop_front();
@@ -116,7 +116,6 @@ void Workers::run() {
             --done->second.running;
             if (done->second.running == 0 && done->second.jobs.empty()) queues_.erase(done);
         }
-        if (waiting_ > 0) work_.notify_one(); // the key may be eligible again
     }
 }
 

@@ -28,7 +28,7 @@ class Executor {
 // up another for longer than what is running.
 class FairSlots {
   public:
-    explicit FairSlots(std::size_t count) : free_(count) {}
+    FairSlots(std::size_t count, Gauge& waiting) : free_(count), waiting_gauge_(waiting) {}
 
     class Holding {
       public:
@@ -41,7 +41,7 @@ class FairSlots {
         FairSlots& slots_;
     };
 
-    std::size_t waiting() const;
+    std::size_t waiting() const { return static_cast<std::size_t>(waiting_gauge_.value()); }
 
   private:
     struct Waiter {
@@ -53,6 +53,7 @@ class FairSlots {
 
     mutable std::mutex mutex_; // guards all below
     std::size_t free_;
+    Gauge& waiting_gauge_;
     std::map<std::string, std::deque<Waiter*>, std::less<>> waiting_;
     std::string served_; // the key that had its turn last
 };

@@ -88,6 +88,7 @@ void MuxSession::begin() {
 
 // Without an answer the client reports that it could not ask: there is no word for "try again later".
 std::string MuxSession::answer(Outcome const& outcome) {
+    surroundings_.counts.count(request_->mechanism, outcome.verdict);
     if (outcome.verdict == Verdict::ok) surroundings_.penalties.succeeded("", account_);
     if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)
         surroundings_.penalties.failed("", account_, request_->password.reveal());

@@ -55,9 +55,10 @@ AuthService::AuthService(Configuration configuration, OwnSettings own, Loader lo
       configuration_(std::make_shared<Configuration const>(std::move(configuration))),
       now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
       workers_({.threads = configuration_->settings.workers}, metrics),
-      web_workers_({.threads = web_threads}, metrics, "web"),
-      surroundings_{workers_,        logins_, penalties_,   log, now_, static_cast<std::uint32_t>(getpid()),
-                    connection_ids_, nullptr, &web_workers_},
+      web_workers_({.threads = web_threads}, metrics, "web"), counts_(metrics),
+      surroundings_{
+          workers_,        logins_, penalties_, log,          now_, static_cast<std::uint32_t>(getpid()),
+          connection_ids_, counts_, nullptr,    &web_workers_},
       master_(std::move(master)) {}
 
 std::shared_ptr<Configuration const> AuthService::current() const {

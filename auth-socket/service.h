@@ -67,6 +67,7 @@ class AuthService final : public daemon::Service {
     Workers workers_;
     Workers web_workers_;
     std::atomic<std::uint32_t> connection_ids_{0};
+    LoginCounts const counts_;
     Surroundings surroundings_;
     std::vector<Opened> opened_;
     std::vector<std::unique_ptr<net::Server>> servers_;

@@ -281,6 +281,11 @@ void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
     auto& pending = requests_.at(id);
     pending.request.original_user = check.user;
     pending.request.password = check.password;
+    if (!authority_->asks_web(pending.request.mechanism) &&
+        authority_->is_at_hand(pending.request, check.authorization, check.password)) {
+        auto const outcome = authority_->check_password(pending.request, check.authorization, check.password);
+        return finish(id, outcome);
+    }
     auto const data = std::make_shared<CheckPassword const>(check);
     work(
         id,
@@ -371,6 +376,7 @@ void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::strin
     auto pending = std::move(requests_.extract(id).mapped());
     auto& request = pending.request;
     surroundings_.penalties.succeeded(request.client.remote_ip, pending.account);
+    surroundings_.counts.count(request.mechanism, Verdict::ok);
     output_ += ok_line(id, request, outcome, final_data);
     request.password = Secret();
     if (settings_.login_role) surroundings_.logins.keep(cookie_, id, {std::move(request), outcome});
@@ -389,6 +395,7 @@ bool ClientSession::closes_on_temporary() const {
 void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
     auto const pending = std::move(requests_.extract(id).mapped());
     auto const& request = pending.request;
+    surroundings_.counts.count(request.mechanism, outcome.verdict);
     if (outcome.verdict == Verdict::temporary) {
         if (closes_on_temporary())
             finished_ = true;

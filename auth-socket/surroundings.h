@@ -3,6 +3,7 @@
 
 #include "auth-socket/authority.h"
 #include "auth-socket/executor.h"
+#include "auth-socket/login_counts.h"
 #include "auth-socket/logins.h"
 #include "auth-socket/penalty.h"
 #include "auth-socket/tokens.h"
@@ -20,8 +21,9 @@ struct Surroundings {
     Penalties& penalties;
     Log& log;
     TimeSource now;
-    std::uint32_t server_pid = 0;                   // SPID: the same on client and master sockets
-    std::atomic<std::uint32_t>& connection_ids;     // CUID
+    std::uint32_t server_pid = 0;               // SPID: the same on client and master sockets
+    std::atomic<std::uint32_t>& connection_ids; // CUID
+    LoginCounts const& counts;
     std::shared_ptr<Tokens const> tokens = nullptr; // null: none are given out
     // For logins that wait for servers on the web, so that they hold up nobody else; null: there are none.
     Executor* web_executor = nullptr;

@@ -5,6 +5,8 @@
 #include "common/base/text.h"
 
 #include <array>
+#include <map>
+#include <memory>
 
 // MD4 is only in OpenSSL's legacy provider, and CRAM-MD5 stores the inner state of MD5: both need the old
 // interface, which OpenSSL 3 still has.
@@ -58,12 +60,25 @@ std::string md5_resumed(std::string_view state, std::string_view text) {
     return text_of(out.data(), out.size());
 }
 
+// OpenSSL 3 looks an algorithm up by its name at each use, which costs more than the digest of a password.
+EVP_MD const* fetched(std::string_view name) {
+    static auto const known = [] {
+        std::map<std::string, std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)>, std::less<>> all;
+        for (auto const* each : {"MD5", "SHA1", "SHA256", "SHA512"})
+            all.emplace(each, std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)>(
+                                  EVP_MD_fetch(nullptr, each, nullptr), EVP_MD_free));
+        return all;
+    }();
+    auto const at = known.find(name);
+    return at == known.end() ? EVP_get_digestbyname(std::string(name).c_str()) : at->second.get();
+}
+
 } // namespace
 
 std::string digest(char const* name, std::string_view text) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
     unsigned size = 0;
-    auto const* kind = EVP_get_digestbyname(name);
+    auto const* kind = fetched(name);
     if (kind == nullptr || EVP_Digest(text.data(), text.size(), out.data(), &size, kind, nullptr) != 1)
         return {};
     return text_of(out.data(), size);
@@ -84,8 +99,8 @@ std::string md5(std::string_view text) {
 std::string hmac(char const* digest_name, std::string_view key, std::string_view text) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
     unsigned size = 0;
-    if (HMAC(EVP_get_digestbyname(digest_name), key.data(), static_cast<int>(key.size()), octets(text),
-             text.size(), out.data(), &size) == nullptr)
+    if (HMAC(fetched(digest_name), key.data(), static_cast<int>(key.size()), octets(text), text.size(),
+             out.data(), &size) == nullptr)
         return {};
     return text_of(out.data(), size);
 }
@@ -94,9 +109,8 @@ std::string pbkdf2(char const* digest_name, std::string_view password, std::stri
                    std::size_t size) {
     std::string out(size, '\0');
     if (PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), octets(salt),
-                          static_cast<int>(salt.size()), static_cast<int>(rounds),
-                          EVP_get_digestbyname(digest_name), static_cast<int>(size),
-                          reinterpret_cast<unsigned char*>(out.data())) != 1)
+                          static_cast<int>(salt.size()), static_cast<int>(rounds), fetched(digest_name),
+                          static_cast<int>(size), reinterpret_cast<unsigned char*>(out.data())) != 1)
         return {};
     return out;
 }
@@ -129,7 +143,7 @@ std::string digest_md5_key(std::string_view user, std::string_view password) {
 
 ScramKeys make_scram_keys(char const* digest_name, std::string_view password, std::string_view salt,
                           unsigned iterations) {
-    auto const* kind = EVP_get_digestbyname(digest_name);
+    auto const* kind = fetched(digest_name);
     auto salted =
         pbkdf2(digest_name, password, salt, iterations, static_cast<std::size_t>(EVP_MD_get_size(kind)));
     auto client_key = hmac(digest_name, salted, "Client Key");

@@ -17,6 +17,16 @@ std::size_t octets(std::string const& key, std::vector<Fields> const& rows) {
 
 } // namespace
 
+AuthCache::AuthCache(CacheSettings settings, TimeSource now, Metrics& metrics)
+    : settings_(settings), now_(std::move(now)),
+      size_(metrics.gauge("auth_cache_octets", "What the auth cache takes, about.")) {
+    auto const use = [&metrics](std::string_view result) {
+        return &metrics.counter("auth_cache_lookups_total", "Password queries by what the auth cache had.",
+                                "result=\"" + std::string(result) + "\"");
+    };
+    uses_ = {use("hit"), use("miss"), use("stale")};
+}
+
 std::optional<AuthCache::Found> AuthCache::find(std::string_view key) {
     std::lock_guard const lock(mutex_);
     auto const at = entries_.find(key);
@@ -28,6 +38,7 @@ std::optional<AuthCache::Found> AuthCache::find(std::string_view key) {
 
 AuthCache::Entries::iterator AuthCache::drop(Entries::iterator at) {
     used_ -= at->second.size;
+    size_.set(static_cast<std::int64_t>(used_));
     order_.erase(at->second.position);
     return entries_.erase(at);
 }
@@ -42,6 +53,7 @@ void AuthCache::keep(std::string const& key, std::string const& user, std::vecto
     entries_.emplace(key, Entry{user, rows, now_() + ttl, false, size, position});
     used_ += size;
     while (used_ > settings_.size) drop(entries_.find(order_.front()));
+    size_.set(static_cast<std::int64_t>(used_));
 }
 
 void AuthCache::note(std::string_view key, bool matched) {
@@ -80,20 +92,35 @@ Result<std::vector<Fields>> CachedPassdb::lookup(Request const& request) const {
     auto const mine = key(request);
     if (!mine) return database_->lookup(request);
     auto found = cache_->find(*mine);
-    if (found && !found->expired) return std::move(found->rows);
+    if (found && !found->expired) {
+        cache_->count(AuthCache::Use::hit);
+        return std::move(found->rows);
+    }
+    cache_->count(AuthCache::Use::miss);
     auto rows = ask(request, *mine);
     // Known from before is better than "try again later" while the database is away; but somebody who was
-    // unknown may have come since.
-    if (!rows && rows.error().kind == ErrorKind::temporary && found && !found->rows.empty())
+    // unknown may have come since, and a proof that does not fit could not be told as temporary any more.
+    auto const has_password = !request.password.empty();
+    if (!rows && rows.error().kind == ErrorKind::temporary && found && !found->rows.empty() && has_password) {
+        cache_->count(AuthCache::Use::stale);
         return std::move(found->rows);
+    }
     return rows;
 }
 
-// A password that was right a moment ago and is not now may have been changed in the database.
+std::optional<std::vector<Fields>> CachedPassdb::at_hand(Request const& request) const {
+    auto const mine = key(request);
+    auto found = mine ? cache_->find(*mine) : std::nullopt;
+    if (!found) return database_->at_hand(request);
+    return found->expired ? std::nullopt : std::optional(std::move(found->rows));
+}
+
+// A password that was right a moment ago and is not now may have been changed in the database; and one that
+// does not fit an answer whose time is over says nothing.
 Result<std::optional<std::vector<Fields>>> CachedPassdb::lookup_again(Request const& request) const {
     auto const mine = key(request);
     auto const found = mine ? cache_->find(*mine) : std::nullopt;
-    if (!found || !found->last_matched) return std::nullopt;
+    if (!found || (!found->last_matched && !found->expired)) return std::nullopt;
     auto rows = ask(request, *mine);
     if (!rows) return std::unexpected(std::move(rows.error()));
     return std::move(*rows);

@@ -3,7 +3,9 @@
 
 #include "auth-socket/logins.h"
 #include "auth-socket/users/database.h"
+#include "common/base/metrics.h"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <list>
@@ -27,7 +29,7 @@ struct CacheSettings {
 // Thread-safe. Beyond its size the entry unused longest goes.
 class AuthCache {
   public:
-    AuthCache(CacheSettings settings, TimeSource now) : settings_(settings), now_(std::move(now)) {}
+    AuthCache(CacheSettings settings, TimeSource now, Metrics& metrics);
 
     struct Found {
         std::vector<Fields> rows;  // none: the user was unknown
@@ -35,6 +37,9 @@ class AuthCache {
         bool last_matched = false; // the last password tried was right
     };
     std::optional<Found> find(std::string_view key);
+    // What became of a lookup, for the metrics.
+    enum class Use { hit, miss, stale };
+    void count(Use use) { uses_[static_cast<std::size_t>(use)]->add(); }
     void keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows);
     void note(std::string_view key, bool matched);
     // All of it, or what belongs to these users. Gives how many went.
@@ -55,6 +60,8 @@ class AuthCache {
 
     CacheSettings const settings_;
     TimeSource now_;
+    std::array<Counter*, 3> uses_;
+    Gauge& size_;
     mutable std::mutex mutex_; // guards all below
     Entries entries_;
     std::list<std::string> order_; // keys, the one used last at the end
@@ -70,6 +77,7 @@ class CachedPassdb final : public Passdb {
 
     std::string default_scheme() const override { return database_->default_scheme(); }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
+    std::optional<std::vector<Fields>> at_hand(Request const& request) const override;
     Result<std::optional<std::vector<Fields>>> lookup_again(Request const& request) const override;
     void note(Request const& request, bool matched) const override;
     std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override {

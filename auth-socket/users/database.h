@@ -61,6 +61,8 @@ class Passdb {
     // What the answer depends on, besides the databases: the values of the query's variables. Absent: answers
     // of this database are not to be kept.
     virtual std::optional<std::string> cache_key(Request const&) const { return std::nullopt; }
+    // What lookup() would say, where it is in memory. Absent: it would have to ask.
+    virtual std::optional<std::vector<Fields>> at_hand(Request const&) const { return std::nullopt; }
     // After a wrong password: the rows anew, where lookup() gave kept ones that may be out of date.
     virtual Result<std::optional<std::vector<Fields>>> lookup_again(Request const&) const {
         return std::nullopt;

@@ -142,6 +142,11 @@ Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
     return std::vector{fields};
 }
 
+std::optional<std::vector<Fields>> PasswdFile::at_hand(Request const& request) const {
+    auto rows = lookup(request);
+    return rows ? std::optional(std::move(*rows)) : std::nullopt;
+}
+
 Result<std::optional<Fields>> PasswdFile::lookup_after(Outcome const*, Request const& request) const {
     auto const all = entries_of(request);
     auto const name = expand(format_, request);

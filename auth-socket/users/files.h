@@ -44,6 +44,7 @@ class PasswdFile final : public Passdb, public Userdb {
     static Result<std::shared_ptr<PasswdFile const>> make(std::string_view arguments);
     std::string default_scheme() const override { return scheme_; }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
+    std::optional<std::vector<Fields>> at_hand(Request const& request) const override;
     Result<std::optional<Fields>> lookup_after(Outcome const* login, Request const& request) const override;
     Result<bool> list(std::function<void(std::string_view)> const& each) const override;
 

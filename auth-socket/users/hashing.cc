@@ -40,7 +40,8 @@ bool is_plaintext_scheme(std::string_view scheme) {
 }
 
 Hashing::Hashing(std::size_t at_a_time, Metrics& metrics)
-    : slots_(at_a_time), slow_(metrics.counter("auth_hashes_total", "Passwords hashed.", "kind=\"slow\"")),
+    : slots_(at_a_time, metrics.gauge("auth_hashes_waiting", "Passwords that wait to be hashed.")),
+      slow_(metrics.counter("auth_hashes_total", "Passwords hashed.", "kind=\"slow\"")),
       quick_(metrics.counter("auth_hashes_total", "Passwords hashed.", "kind=\"quick\"")),
       key_(machine_key()) {}
 

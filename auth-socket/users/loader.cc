@@ -106,7 +106,8 @@ Users load_users(Settings const& settings, Helper const& helper, Hashing& hashin
     Loader loader(helper, log, metrics, found);
     Users users;
     if (settings.cache.size > 0)
-        users.cache = std::make_shared<AuthCache>(settings.cache, [] { return Deadline::Clock::now(); });
+        users.cache =
+            std::make_shared<AuthCache>(settings.cache, [] { return Deadline::Clock::now(); }, metrics);
     std::vector<ConfiguredPassdb> passdbs;
     std::vector<ConfiguredUserdb> userdbs;
     for (auto const& block : settings.passdbs) {

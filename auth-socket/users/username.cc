@@ -30,7 +30,9 @@ Result<std::string> normalised_user(std::string_view name, UsernameRules const& 
                 fmt::format("Username character disallowed by auth_username_chars: 0x{:02x} (username: {})",
                             static_cast<unsigned char>(c), printable(name)));
     }
-    if (!rules.format.empty()) {
+    if (rules.format == "%Lu") { // the default
+        user = to_lower(user);
+    } else if (!rules.format.empty()) {
         auto asking = request;
         asking.user = user;
         auto made = expand(rules.format, asking);

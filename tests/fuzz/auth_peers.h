@@ -76,7 +76,9 @@ struct World {
     Logins logins{clock};
     Penalties penalties{{}, clock};
     std::atomic<std::uint32_t> ids{0};
-    Surroundings surroundings{executor, logins, penalties, log, clock, 1, ids};
+    Metrics metrics;
+    LoginCounts counts{metrics};
+    Surroundings surroundings{executor, logins, penalties, log, clock, 1, ids, counts};
     std::shared_ptr<Authority const> authority = std::make_shared<TwoUsers const>();
 };
 

@@ -178,7 +178,19 @@ class DovecotTest(AuthSocketTest):
     def setUp(self):
         super().setUp()
         vmail = pwd.getpwnam("nobody")
-        self.dovecot = self.enterContext(Dovecot(self.box, extra=WITHOUT_AUTH, protocols="imap"))
+        self.lmtp_port = self.box.port()
+        lmtp = f"""\
+service lmtp {{
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {self.lmtp_port}
+  }}
+}}
+protocol lmtp {{
+  mail_plugins =
+}}
+"""
+        self.dovecot = self.enterContext(Dovecot(self.box, extra=WITHOUT_AUTH + lmtp, protocols="imap lmtp"))
         mail = self.box.directory("mail", owner="nobody")
         users = self.database(vmail.pw_uid, vmail.pw_gid, f"{mail}/%")
         listeners = WITHOUT_AUTH[WITHOUT_AUTH.index("service auth"):]
@@ -213,6 +225,16 @@ auth_failure_delay = 1 secs
         self.assertIn("auth_mech=PLAIN", login)
         self.assertIn("user      : bob@example.com", doveadm("auth", "lookup", "bob@example.com").stdout)
         self.assertIn("0 cache entries flushed", doveadm("auth", "cache", "flush").stdout)
+
+    def test_lmtp_and_lda_find_their_users(self):
+        with smtplib.LMTP("127.0.0.1", self.lmtp_port, timeout=20) as client:
+            refused = client.sendmail("a@example.org", ["bob@example.com", "nobody@example.com"], "Subject: x\r\n\r\nby LMTP\r\n")
+        self.assertEqual({name: code for name, (code, _) in refused.items()}, {"nobody@example.com": 550})
+        lda = ["/usr/lib/dovecot/dovecot-lda", "-c", self.dovecot.configuration, "-d"]
+        self.box.run([*lda, "bob@example.com"], input="Subject: x\n\nby lda\n")
+        self.assertEqual(self.box.run([*lda, "nobody@example.com"], input="Subject: x\n\n", check=False).returncode, 67)
+        bodies = [message.split(b"\r\n\r\n")[1] for message in self.dovecot.messages("bob@example.com", "secret")]
+        self.assertEqual(bodies, [b"by LMTP\r\n", b"by lda\r\n"])
 
     def test_others_on_an_open_userdb_socket_see_only_themselves(self):
         script = ("import socket,sys\n"

@@ -1,5 +1,6 @@
 // Kept answers: when they are used, when the database is asked all the same, and when they go.
 #include "auth-socket/users/cache.h"
+#include "auth-socket/users/sql.h"
 #include "tests/unit/auth-socket/fixture.h"
 #include "tests/unit/support/catch.h"
 
@@ -26,7 +27,7 @@ struct Cached {
     std::shared_ptr<AuthCache> cache;
 
     explicit Cached(CacheSettings settings = {100'000, 1h, 10min})
-        : cache(std::make_shared<AuthCache>(settings, house.clock)) {
+        : cache(std::make_shared<AuthCache>(settings, house.clock, house.metrics)) {
         set("one");
     }
     void set(std::string const& password) {
@@ -38,6 +39,7 @@ struct Cached {
         Request request;
         request.original_user = user;
         request.mechanism = "PLAIN";
+        request.password = Secret(password);
         return authority.check_password(request, "", Secret(password)).verdict;
     }
     int asked() const { return database->users->asked; }
@@ -53,6 +55,9 @@ TEST_CASE("a second login is answered without the database until its time is ove
     cached.house.now += 1h;
     CHECK(cached.check("one") == Verdict::ok);
     CHECK(cached.asked() == 2);
+    auto const text = cached.house.metrics.text();
+    CHECK(text.contains("auth_cache_lookups_total{result=\"hit\"} 1\n"));
+    CHECK(text.contains("auth_cache_lookups_total{result=\"miss\"} 2\n"));
 }
 
 TEST_CASE("a changed password works at once, and guessing does not ask the database each time") {
@@ -86,9 +91,65 @@ TEST_CASE(
     cached.house.now += 2h;
     cached.database->users->fails = true;
     CHECK(cached.check("one") == Verdict::ok);
-    CHECK(cached.check("new") == Verdict::temporary); // was right before: the database must say
+    CHECK(cached.check("new") == Verdict::temporary);   // was right before: the database must say
+    CHECK(cached.check("newer") == Verdict::temporary); // also after a wrong one
     CHECK(cached.check("x", "b@x") == Verdict::temporary);
+    CHECK(cached.house.metrics.text().contains("auth_cache_lookups_total{result=\"stale\"} 3\n"));
     CHECK(cached.house.log.expect("the database is away"));
+}
+
+TEST_CASE("while the database is away an expired answer judges no proof: it could not be called temporary") {
+    Cached cached;
+    CachedPassdb const kept(cached.database, cached.cache, "0");
+    Request request;
+    request.user = "a@x";
+    request.mechanism = "CRAM-MD5";
+    CHECK(kept.lookup(request));
+    cached.database->users->fails = true;
+    CHECK(kept.lookup(request)); // its time is not over
+    cached.house.now += 2h;
+    CHECK(kept.lookup(request).error().kind == ErrorKind::temporary);
+}
+
+TEST_CASE("a challenge takes its secret from the cache, and a wrong proof does not ask the database anew") {
+    Cached cached;
+    Authenticator const authority(
+        {}, {passdb(std::make_shared<CachedPassdb>(cached.database, cached.cache, "0"))}, {},
+        cached.house.hashing, cached.house.log);
+    std::vector<std::string> const wanted{"CRAM-MD5"};
+    for (int i = 0; i < 3; ++i) {
+        Request request;
+        request.original_user = "a@x";
+        request.mechanism = "CRAM-MD5";
+        CHECK(authority.find_secret(request, "", wanted).verdict == Verdict::ok);
+    }
+    CHECK(cached.asked() == 1);
+}
+
+TEST_CASE("the key has every variable of the password query, and answers that depend on the password are not "
+          "kept") {
+    House house;
+    auto const key = [&](std::string const& query, Request const& request) {
+        SqlSettings settings;
+        settings.pool.servers.push_back({.driver = sql::Driver::sqlite, .database = "/nonexistent"});
+        settings.password_query = query;
+        std::vector<config::Problem> problems;
+        return SqlUsers::make(settings, house.log, house.metrics, problems).value()->cache_key(request);
+    };
+    Request here, there;
+    here.user = there.user = "a@x";
+    here.client.remote_ip = "192.0.2.1";
+    there.client.remote_ip = "192.0.2.2";
+    here.client.service = there.client.service = "smtp";
+    CHECK(key("SELECT '%u'", here) == key("SELECT '%u'", there));
+    CHECK(key("SELECT '%u', '%r'", here) != key("SELECT '%u', '%r'", there));
+    CHECK(key("SELECT '%{user}', '%{rip}'", here) != key("SELECT '%{user}', '%{rip}'", there));
+    there = here;
+    there.client.service = "imap";
+    CHECK(key("SELECT '%u', '%s'", here) != key("SELECT '%u', '%s'", there));
+    CHECK(key("SELECT '%n', '%d'", here) == key("SELECT '%n', '%d'", there));
+    for (auto const* query : {"SELECT '%w'", "SELECT '%{password}'", "SELECT '%Lw'"})
+        CHECK_FALSE(key(query, here));
 }
 
 TEST_CASE("a flush takes all, or the answers of the users it names") {

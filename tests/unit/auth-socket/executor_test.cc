@@ -56,7 +56,8 @@ TEST_CASE("one address never gets all threads") {
 }
 
 TEST_CASE("who waits for a slot from another address goes before the flood's second") {
-    FairSlots slots(1);
+    Gauge waiting;
+    FairSlots slots(1, waiting);
     std::vector<std::string> order;
     std::mutex order_mutex;
     std::vector<std::thread> threads;
@@ -87,7 +88,8 @@ TEST_CASE("behind 1,000 wrong logins from one address, another address waits for
     for (std::string const other :
          {"192.0.2.1", "192.0.2.99"}) { // before and behind the flood in their order
         Metrics metrics;
-        FairSlots slots(hashes_at_a_time);
+        Gauge waiting;
+        FairSlots slots(hashes_at_a_time, waiting);
         std::counting_semaphore<> goes_on(0);
         std::latch first_two(hashes_at_a_time), answered(1);
         std::atomic<int> hashed{0}, hashed_before_other{-1};

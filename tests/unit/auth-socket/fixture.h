@@ -94,8 +94,9 @@ struct House {
     PenaltySettings penalty_settings;
     Penalties penalties{penalty_settings, clock};
     std::atomic<std::uint32_t> connection_ids{0};
-    Surroundings surroundings{executor, logins, penalties, log, clock, 17633, connection_ids};
     Metrics metrics;
+    LoginCounts counts{metrics};
+    Surroundings surroundings{executor, logins, penalties, log, clock, 17633, connection_ids, counts};
     Hashing hashing{2, metrics};
     std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
     ClientSettings client = [] {

@@ -17,6 +17,21 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// Users whose rows are in memory, as those of a passwd-file.
+class HeldUsers final : public Passdb {
+  public:
+    std::map<std::string, std::vector<Fields>, std::less<>> rows;
+    bool held = true;
+
+    Result<std::vector<Fields>> lookup(Request const& request) const override {
+        auto const at = rows.find(request.user);
+        return at == rows.end() ? std::vector<Fields>{} : at->second;
+    }
+    std::optional<std::vector<Fields>> at_hand(Request const& request) const override {
+        return held ? std::optional(lookup(request).value()) : std::nullopt;
+    }
+};
+
 constexpr std::string_view hello = "VERSION\t1\t1\nCPID\t4242\n";
 constexpr std::string_view hidden_ok = "AGFsaWNlQGV4YW1wbGUuY29tAHNlY3JldA=="; // alice, secret
 constexpr std::string_view hidden_bad = "AGFsaWNlQGV4YW1wbGUuY29tAHdyb25n";    // alice, wrong
@@ -69,6 +84,31 @@ TEST_CASE("every captured exchange with Dovecot gets the same answers, in pieces
             CHECK(after_handshake(postern::test::replay(*house.session(), sent, piece)) == expected);
         postern::test::replay_cut_off([&] { return house.session(); }, sent);
     }
+}
+
+// Captured from Dovecot 2.4.4, whose server waits for VERSION before its MECH lines. Ours says 1.2, so that
+// CANCEL stays silent as in 2.3.
+TEST_CASE("what Dovecot 2.4's clients send is answered as 2.4 answers it") {
+    House house;
+    auto const answers = [&](std::string const& minor, std::string const& sent) {
+        return after_handshake(
+            postern::test::replay(*house.session(), "VERSION\t1\t" + minor + "\nCPID\t4242\n" + sent));
+    };
+    auto const upper = base64_encode(std::string("\0ALICE@example.com\0secret", 25));
+    CHECK(answers("0",
+                  "AUTH\t1\tPLAIN\tservice=smtp\tnologin\tlip=127.0.0.1\trip=10.1.2.3\tno-penalty\tresp=" +
+                      std::string(hidden_ok) + "\nAUTH\t2\tPLAIN\tservice=smtp\tno-penalty\tresp=" +
+                      std::string(hidden_bad) + "\nAUTH\t4\tPLAIN\tservice=smtp\tno-penalty\tresp=" + upper +
+                      "\n") == "OK\t1\tuser=alice@example.com\nFAIL\t2\tuser=alice@example.com\n"
+                               "OK\t4\tuser=alice@example.com\toriginal_user=ALICE@example.com\n");
+    CHECK(answers("4", "AUTH\t1\tPLAIN\tprotocol=smtp\tno-penalty\nCANCEL\t1\n"
+                       "AUTH\t2\tPLAIN\tprotocol=smtp\tno-penalty\tsecured=tls\tresp=" +
+                           std::string(hidden_ok) + "\n") == "CONT\t1\t\nOK\t2\tuser=alice@example.com\n");
+    CHECK(answers(
+              "4",
+              "AUTH\t1\tPLAIN\tprotocol=imap\tfinal-resp-ok\tsecured\tsession=rc7z5cJgnMB/AAAB\tlip=127.0.0.1"
+              "\trip=127.0.0.1\tlport=143\trport=40000\tssl_ja3_hash=00\tresp=" +
+                  std::string(hidden_ok) + "\n") == "OK\t1\tuser=alice@example.com\n");
 }
 
 TEST_CASE("the whole handshake is sent at once, VERSION first and MECH before SPID") {
@@ -154,6 +194,45 @@ TEST_CASE("towards Postfix a temporary failure closes the connection, because it
         after_handshake(postern::test::replay(*house.session(), std::string(hello) + auth(1, hidden_ok)));
     CHECK(answer == "<closed>");
     CHECK(house.log.expect("the database is away"));
+}
+
+TEST_CASE("logins are counted by mechanism and by how they came out") {
+    House house;
+    house.session()->receive(std::string(hello) + auth(1, hidden_ok) + auth(2, hidden_bad)).value();
+    house.users->fails = true;
+    house.session()->receive(std::string(hello) + auth(1, hidden_ok)).value();
+    auto const text = house.metrics.text();
+    for (auto const* result : {"ok", "wrong_password", "temporary"})
+        CHECK(
+            text.contains(fmt::format("auth_logins_total{{mechanism=\"PLAIN\",result=\"{}\"}} 1\n", result)));
+    CHECK(text.contains("auth_logins_total{mechanism=\"LOGIN\",result=\"ok\"} 0\n"));
+    CHECK(house.log.expect("the database is away"));
+}
+
+TEST_CASE("what is at hand and fits is answered without a worker; everything else gets one") {
+    House house;
+    auto const held = std::make_shared<HeldUsers>();
+    held->rows["quick@example.com"] = {fields({{"password", "{PLAIN}secret"}})};
+    held->rows["slow@example.com"] = house.users->rows["alice@example.com"];
+    auto const authority =
+        std::make_shared<Authenticator>(AuthenticatorSettings{}, std::vector{passdb(held)},
+                                        std::vector<ConfiguredUserdb>{}, house.hashing, house.log);
+    ClientSession session(house.client, authority, house.surroundings, net::Waker{});
+    session.receive(hello).value();
+    int id = 0;
+    auto const answer = [&](std::string const& user, std::string const& password) {
+        auto const text = base64_encode(std::string(1, '\0') + user + "@example.com" + '\0' + password);
+        return session.receive(auth(++id, text)).value();
+    };
+    CHECK(answer("quick", "secret") == "OK\t1\tuser=quick@example.com\n");
+    CHECK(house.executor.keys.empty());
+    CHECK(answer("quick", "wrong").starts_with("FAIL"));
+    CHECK(answer("slow", "secret").starts_with("OK"));
+    CHECK(answer("nobody", "secret").starts_with("FAIL"));
+    CHECK(house.executor.keys.size() == 3);
+    held->held = false;
+    CHECK(answer("quick", "secret").starts_with("OK"));
+    CHECK(house.executor.keys.size() == 4);
 }
 
 TEST_CASE("a client of version 1.0 takes every FAIL for good, too; one of 1.1 reads the code") {
