@@ -25,6 +25,13 @@ class EndTest(SystemTest):
         self.assertIn('policyd-spf.conf:2: Lookup_Time: "" is no number', done.stderr)
         self.assertFalse(self.box.path("policy").exists())
 
+    def test_a_file_that_may_not_be_read_ends_it_as_it_ends_stock(self):
+        conf = self.box.write("policyd-spf.conf", "HELO_reject = False\n", mode=0o600)
+        done = subprocess.run([program("policyd-spf"), conf], input=REQUEST, capture_output=True, text=True, timeout=30,
+                              user="nobody", env={**os.environ, "JOURNAL_STREAM": "0:0"})
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        self.assertIn("Permission denied", done.stderr)
+
     def test_other_mistakes_and_a_missing_file_do_not_end_it(self):
         skipped = "action=prepend X-Comment: SPF check N/A for local connections - "
         done = self.run_with("Header_Type = SPF,AR\nnonsense\nWhitelist = x\ndebugLevel = 9\n")

@@ -7,6 +7,7 @@ Needs Debian's python3-spf-engine, python3-spf, python3-authres and python3-dnsp
 
 import io
 import os
+import random
 import re
 import sys
 import syslog
@@ -151,6 +152,35 @@ DEBUG = [
 CASES += [(f"debugLevel {level}, {number}", [f"debugLevel = {level}", "Authserv_Id = mx.example", *conf], requests)
           for level in (-1, 0, 1, 2, 3, 4, 5) for number, (conf, requests) in enumerate(DEBUG)
           if level == 5 or number in (1, 6, 8, 9, 13, 29, 38, 40, 47, 48, 50)]
+
+OPTIONS = {
+    "HELO_reject": ["Fail", "Softfail", "SPF_Not_Pass", "Null", "False", "No_Check"],
+    "Mail_From_reject": ["Fail", "Softfail", "SPF_Not_Pass", "False", "No_Check"],
+    "PermError_reject": ["True", "False"], "TempError_Defer": ["True"], "No_Mail": ["True"], "TestOnly": ["0", "1"],
+    "Header_Type": ["SPF", "AR", "None"], "Hide_Receiver": ["Yes", "No"], "SPF_Enhanced_Status_Codes": ["Yes", "No"],
+    "Mail_From_pass_restriction": ["mf_ok"], "Prospective": ["192.0.2.1", "2001:db8::1"], "Void_Limit": ["1", "2", "5"],
+    "Whitelist": ["192.0.2.0/24", "198.51.100.7,2001:db8::/32"], "skip_addresses": ["192.0.2.1", "203.0.113.0/24,::1"],
+    "Domain_Whitelist": ["relay.example", "fail.example"], "HELO_Whitelist": ["none.example,helo.example"],
+    "Domain_Whitelist_PTR": ["trusted.example"], "Reject_Not_Pass_Domains": ["neutral.example,soft.example"],
+    "Reason_Message": ["{spf} | {rejectdefer} | {url}", "{{x}} {url}"], "Per_User": ["text,per_user.txt"]}
+
+
+def mixtures(count):
+    """Options in each other's company, each request a message of its own."""
+    chance = random.Random(7208)
+    out = []
+    for number in range(count):
+        names = chance.sample(sorted(OPTIONS), chance.choice([2, 3, 4, 5]))
+        conf = ["Authserv_Id = mx.example", *(f"{name} = {chance.choice(OPTIONS[name])}" for name in names)]
+        out.append((f"mixture {number}", conf, [
+            ask(f"{chance.choice(DOMAINS)}.example", chance.choice(["", "u@{}.example"]).format(chance.choice(DOMAINS)),
+                client=chance.choice([CLIENT, CLIENT, "2001:db8::1", "127.0.0.1", "203.0.113.1"]),
+                recipient=chance.choice(RECIPIENTS), instance=str(instance)) for instance in range(3)]))
+    return out
+
+
+# Nobody means the order of two records to count.
+CASES += [case for case in mixtures(120) if not ("No_Mail = True" in case[1] and "two.example" in str(case[2]))]
 MILTER = ("Socket", "PidFile", "UserID", "UMask", "InternalHosts", "IntHosts", "MacroList")
 
 
