@@ -15,20 +15,6 @@ namespace postern::milter_dkim {
 
 namespace {
 
-// RFC 6376 3.7: the field as it stands, with nothing behind "b=".
-std::string without_signature(std::string_view value) {
-    std::string out;
-    bool first = true;
-    for (auto const tag : split(value, ';')) {
-        if (!first) out += ';';
-        first = false;
-        auto const equals = tag.find('=');
-        bool const is_b = equals != std::string_view::npos && trim(tag.substr(0, equals)) == "b";
-        out += is_b ? tag.substr(0, equals + 1) : tag;
-    }
-    return out;
-}
-
 Canonicalization forms_of(SignatureField const& field) {
     // RFC 6376 3.5: both are simple when c= is not there.
     auto const read = field.tags.find("c");

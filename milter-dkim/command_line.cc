@@ -9,9 +9,19 @@ using daemon::OptionSpec;
 
 constexpr OptionSpec options[] = {
     daemon::help_option,
-    daemon::version_option,
+    {0, "version", "", "print the version and exit"},
+    {'V', "", "", "print the version, algorithms and what is built in, and exit"},
     daemon::check_option,
     daemon::print_defaults_option,
+    {0, "explain", "FILE", "tell step by step what is done with the message, and why (-: standard input)"},
+    {0, "client", "ADDRESS[=NAME]", "with --explain: it comes from there (127.0.0.1=localhost)"},
+    {0, "authenticated", "", "with --explain: the client is logged in"},
+    {0, "mail-from", "ADDRESS", "with --explain: the envelope's sender (as From)"},
+    {0, "rcpt", "ADDRESS", "with --explain: a recipient; may be given several times"},
+    {0, "daemon-name", "NAME", "with --explain: the MTA's {daemon_name}"},
+    {'t', "", "FILES", "verify the messages in files, separated by commas, as opendkim -t"},
+    {'F', "", "TIME", "with -t: sign at this time, in seconds since 1970"},
+    {'Q', "", "", "ask a data set: its name and KEY/COUNT are lines on standard input"},
     {'x', "", "FILE", "the settings; else /etc/postern/opendkim.conf, then /etc/opendkim.conf"},
     {'e', "", "NAME", "print the value of one setting and exit"},
     {'p', "", "SOCKET", "where the MTA connects (Socket)"},
@@ -33,9 +43,12 @@ constexpr OptionSpec options[] = {
     {'A', "", "", "start again after a crash (AutoRestart yes)"},
     {'q', "", "", "hold mail that fails (Quarantine yes)"},
     {'r', "", "", "refuse broken headers (RequiredHeaders yes)"},
-    {'X', "", "", "accepted: obsolete settings are always warnings here"},
-    {'v', "", "", "log more"},
+    {'v', "", "", "log more; with -t print more, twice still more"},
+    // Not in the help: obsolete settings are always warnings here, and the help itself.
+    {'X', "", "", ""},
+    {'?', "", "", ""},
 };
+constexpr std::size_t hidden = 2;
 
 struct Letter {
     std::string_view option;
@@ -68,6 +81,8 @@ constexpr Letter letters[] = {
 
 std::span<OptionSpec const> command_line_options() { return options; }
 
+std::span<OptionSpec const> help_options() { return std::span(options).first(std::size(options) - hidden); }
+
 std::vector<config::Assignment> assignments_of(daemon::CommandLine const& line) {
     std::vector<config::Assignment> out;
     for (auto const& [option, setting, value] : letters)
@@ -75,6 +90,8 @@ std::vector<config::Assignment> assignments_of(daemon::CommandLine const& line) 
             out.push_back({std::string(setting),
                            value.empty() ? line.value(option).value_or("") : std::string(value),
                            {"option -" + std::string(option), 0}});
+    // As OpenDKIM's test mode: it verifies unless it is told otherwise.
+    if (line.has("t") && !line.has("b")) out.push_back({"Mode", "v", {"option -t", 0}});
     return out;
 }
 

@@ -10,6 +10,8 @@
 namespace postern::milter_dkim {
 
 std::span<daemon::OptionSpec const> command_line_options();
+// Those that the help shows.
+std::span<daemon::OptionSpec const> help_options();
 // In place behind the file's lines, so that they win.
 std::vector<config::Assignment> assignments_of(daemon::CommandLine const& line);
 

@@ -155,9 +155,11 @@ void load_keys(Configuration& to, Opener& opener, Log& log, std::vector<Problem>
     auto signing_table = opener.open("SigningTable", from.signing_table);
     // Scripts name keys themselves.
     if (!signing_table && !from.setup_policy_script.empty()) signing_table = list_set({});
-    if (!key_table || !signing_table) return;
-    to.tables.emplace(std::move(key_table), std::move(signing_table), std::move(store));
-    if (from.signs) to.tables->check(problems);
+    if (key_table && signing_table) {
+        to.tables.emplace(std::move(key_table), std::move(signing_table), store);
+        if (from.signs) to.tables->check(problems);
+    }
+    to.oldest_key = store->oldest_change();
 }
 
 } // namespace

@@ -3,10 +3,12 @@
 
 #include "milter-dkim/data_set.h"
 #include "milter-dkim/lua/script.h"
+#include "milter-dkim/public_key.h"
 #include "milter-dkim/replacements.h"
 #include "milter-dkim/settings.h"
 #include "milter-dkim/tables.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,7 +47,9 @@ class Configuration {
 
     std::optional<SigningTables> tables;
     std::shared_ptr<SigningKey const> default_key; // KeyFile
+    std::int64_t oldest_key = 0;                   // unix seconds of its file's last change; 0: no key file
     std::string default_key_error;                 // why there is none although it is configured
+    PublicKeys public_keys;                        // of other domains
     HeaderChoice headers;
     std::vector<std::string> must_be_signed;
     std::vector<std::string> sender_headers;

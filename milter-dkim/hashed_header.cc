@@ -3,6 +3,8 @@
 
 #include "common/base/text.h"
 
+#include <unordered_map>
+
 namespace postern::milter_dkim {
 
 std::string with_crlf(std::string_view text) {
@@ -24,16 +26,27 @@ std::vector<FieldText> field_texts(HeaderList const& headers) {
 
 std::string hashed_header(CanonicalForm form, std::span<std::string const> names,
                           std::span<FieldText const> fields) {
+    // Strangers may name many of many fields: no search for each.
+    std::unordered_map<std::string, std::vector<std::size_t>> left;
+    for (std::size_t i = 0; i < fields.size(); ++i) left[to_lower(trim_right(fields[i].name))].push_back(i);
     std::string text;
-    std::vector<bool> used(fields.size(), false);
-    for (auto const& name : names)
-        for (auto i = fields.size(); i-- > 0;) {
-            if (used[i] || !equals_ignoring_case(fields[i].name, name)) continue;
-            used[i] = true;
-            text += canonical_field(form, fields[i].octets) + "\r\n";
-            break;
-        }
+    for (auto const& name : names) {
+        auto const found = left.find(to_lower(name));
+        if (found == left.end() || found->second.empty()) continue;
+        text += canonical_field(form, fields[found->second.back()].octets) + "\r\n";
+        found->second.pop_back();
+    }
     return text;
+}
+
+std::string without_signature(std::string_view value) {
+    for (auto const tag : split(value, ';')) {
+        auto const halves = halve(tag, '=');
+        if (!halves.after || trim(halves.before) != "b") continue;
+        auto const begin = static_cast<std::size_t>(halves.after->data() - value.data());
+        return std::string(value.substr(0, begin)) + std::string(value.substr(begin + halves.after->size()));
+    }
+    return std::string(value);
 }
 
 } // namespace postern::milter_dkim

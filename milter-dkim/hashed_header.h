@@ -25,4 +25,7 @@ std::string with_crlf(std::string_view text);
 std::string hashed_header(CanonicalForm form, std::span<std::string const> names,
                           std::span<FieldText const> fields);
 
+// The value of a DKIM-Signature field as it was signed: with nothing behind its "b=".
+std::string without_signature(std::string_view value);
+
 } // namespace postern::milter_dkim

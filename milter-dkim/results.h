@@ -12,7 +12,8 @@ namespace postern::milter_dkim {
 struct SignatureResult {
     enum class Kind { pass, fail, policy, neutral, temperror, permerror };
     Kind kind = Kind::neutral;
-    std::string reason;    // for fail and policy; a fixed text of ours or the library's
+    std::string reason;    // for fail and policy; a fixed text
+    std::string why;       // for the log and for people, where the reason does not say it
     unsigned key_bits = 0; // 0: unknown, or Ed25519
     std::string dnssec;    // "secure", "unprotected"; empty: unknown
     std::string domain;    // d=
@@ -20,6 +21,7 @@ struct SignatureResult {
     std::string algorithm; // a=
     std::string selector;  // s=
     std::string signature; // so much of b= as tells it from the others
+    std::string record;    // the key record, for people
 
     // For statistics, reports and scripts, in libopendkim's numbers (DKIM_SIGERROR_*, DKIM_SIGBH_*).
     int error = -1;

@@ -41,9 +41,6 @@ LoadedConfiguration load_configuration(std::string const& path,
     auto loaded = read_settings(path, command_line);
     auto configuration = Configuration::make(
         std::move(loaded.settings), DataSetOpener(database_opener(log, metrics)), log, loaded.problems);
-    if (configuration->settings.socket.empty())
-        loaded.problems.push_back(
-            {config::Problem::Severity::error, {path, 0}, "Socket is not set: where is the MTA to connect?"});
     return {std::move(configuration), std::move(loaded.problems)};
 }
 
@@ -68,6 +65,8 @@ daemon::Process process_of(Settings const& settings) {
 
 Service::Service(std::shared_ptr<Configuration const> configuration, Load load, Log& log, Metrics& metrics)
     : load_(std::move(load)), log_(log), metrics_(metrics), outcomes_(metrics),
+      oldest_key_(metrics.gauge("postern_dkim_oldest_key_timestamp_seconds",
+                                "When the oldest key file was last changed; its age is time() less this.")),
       first_(std::move(configuration)) {}
 
 Service::~Service() = default;
@@ -86,31 +85,28 @@ std::shared_ptr<Generation const> Service::current() const {
     return current_;
 }
 
-// The resolver and its cache go on when a reload leaves the DNS settings as they are.
-Result<std::shared_ptr<Generation const>>
-Service::generation_of(std::shared_ptr<Configuration const> configuration) {
+Result<std::shared_ptr<Generation const>> make_generation(std::shared_ptr<Configuration const> configuration,
+                                                          Generation const* before, Log& log,
+                                                          Metrics& metrics,
+                                                          std::optional<std::int64_t> fixed_time) {
     auto made = std::make_shared<Generation>();
-    auto const before = current();
-    if (before) made->reporter = before->reporter;
-    if (before && same_dns(before->configuration->settings, configuration->settings))
+    made->fixed_time = fixed_time;
+    if (before != nullptr) made->reporter = before->reporter;
+    if (before != nullptr && same_dns(before->configuration->settings, configuration->settings))
         made->resolver = before->resolver;
     else {
-        auto resolver = make_resolver(configuration->settings, log_, metrics_);
+        auto resolver = make_resolver(configuration->settings, log, metrics);
         if (!resolver) return std::unexpected(std::move(resolver.error()));
         made->resolver = std::move(*resolver);
-    }
-    try {
-        made->library = std::make_shared<VerifyingLibrary>(*configuration);
-    } catch (std::exception const& failure) {
-        return permanent(failure.what());
     }
     made->configuration = std::move(configuration);
     return made;
 }
 
 Result<> Service::start() {
-    auto made = generation_of(first_);
+    auto made = make_generation(first_, nullptr, log_, metrics_);
     if (!made) return std::unexpected(std::move(made.error()));
+    oldest_key_.set((*made)->configuration->oldest_key);
     {
         std::lock_guard const lock(mutex_);
         current_ = std::move(*made);
@@ -134,9 +130,10 @@ Result<> Service::reload() {
         log_.write(problem.severity == config::Problem::Severity::error ? LogLevel::error : LogLevel::warning,
                    problem.to_string());
     if (config::has_errors(loaded.problems)) return permanent("the configuration has errors, told above");
-    auto made = generation_of(std::move(loaded.configuration));
+    auto made = make_generation(std::move(loaded.configuration), current().get(), log_, metrics_);
     if (!made) return std::unexpected(std::move(made.error()));
     milter_->renegotiate(negotiation(*(*made)->configuration));
+    oldest_key_.set((*made)->configuration->oldest_key);
     std::lock_guard const lock(mutex_);
     current_ = std::move(*made);
     return {};

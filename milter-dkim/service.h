@@ -25,6 +25,12 @@ LoadedConfiguration load_configuration(std::string const& path,
 
 daemon::Process process_of(Settings const& settings);
 
+// What sessions work with. before: the one that it replaces, whose resolver and cache go on when the DNS
+// settings are the same; may be null.
+Result<std::shared_ptr<Generation const>>
+make_generation(std::shared_ptr<Configuration const> configuration, Generation const* before, Log& log,
+                Metrics& metrics, std::optional<std::int64_t> fixed_time = std::nullopt);
+
 class Service final : public daemon::Service {
   public:
     using Load = std::function<LoadedConfiguration()>;
@@ -39,14 +45,13 @@ class Service final : public daemon::Service {
     bool failed() const override;
 
   private:
-    Result<std::shared_ptr<Generation const>>
-    generation_of(std::shared_ptr<Configuration const> configuration);
     std::shared_ptr<Generation const> current() const;
 
     Load load_;
     Log& log_;
     Metrics& metrics_;
     Outcomes outcomes_;
+    Gauge& oldest_key_;
     std::shared_ptr<Configuration const> first_;
     mutable std::mutex mutex_; // guards current_
     std::shared_ptr<Generation const> current_;

@@ -46,31 +46,6 @@ bool quarantines(Settings const& settings) {
 
 } // namespace
 
-Outcomes::Outcomes(Metrics& metrics)
-    : signing_time(metrics.histogram("postern_dkim_signing_seconds", "Time to make a message's signatures.")),
-      verifying_time(
-          metrics.histogram("postern_dkim_verifying_seconds", "Time to verify a message, DNS included.")),
-      signed_rsa_(metrics.counter("postern_dkim_signatures_made_total", "Signatures made.",
-                                  "algorithm=\"rsa-sha256\"")),
-      signed_ed25519_(metrics.counter("postern_dkim_signatures_made_total", "Signatures made.",
-                                      "algorithm=\"ed25519-sha256\"")),
-      unsigned_(
-          metrics.counter("postern_dkim_messages_unsigned_total", "Messages to verify without a signature.")),
-      tempfails_(metrics.counter("postern_dkim_tempfails_total", "Messages that got a temporary failure.")) {
-    using Kind = SignatureResult::Kind;
-    for (auto const kind :
-         {Kind::pass, Kind::fail, Kind::policy, Kind::neutral, Kind::temperror, Kind::permerror})
-        verified_.push_back(&metrics.counter("postern_dkim_signatures_verified_total",
-                                             "Signatures verified, by result.",
-                                             fmt::format("result=\"{}\"", to_string(kind))));
-}
-
-void Outcomes::count_signed(Algorithm algorithm) {
-    (algorithm == Algorithm::rsa_sha256 ? signed_rsa_ : signed_ed25519_).add();
-}
-
-void Outcomes::count(SignatureResult::Kind kind) { verified_[static_cast<std::size_t>(kind)]->add(); }
-
 milter::Negotiation negotiation(Configuration const& configuration) {
     using namespace milter::bits;
     auto const& settings = configuration.settings;
@@ -280,8 +255,8 @@ void Session::start_signing() {
 
 Verdict Session::start_verifying(milter::Macros const& macros) {
     message_.verifier =
-        std::make_unique<Verifier>(*generation_->library, *generation_->configuration, *generation_->resolver,
-                                   message_.headers, message_.job_id, message_.decision.sender_domain);
+        std::make_unique<Verifier>(*generation_->configuration, *generation_->resolver, message_.headers,
+                                   message_.decision.sender_domain);
     if (!settings().weak_syntax_checks && has_broken_signature()) {
         auto const handling = settings().on_bad_signature;
         if (handling != Handling::accept && handling != Handling::quarantine)
@@ -344,7 +319,7 @@ void Session::remove_signatures(milter::Editor& editor) {
 
 Verdict Session::finish_signing(milter::Editor& editor) {
     auto const began = Clock::now();
-    auto const signatures = message_.signer->finish(std::time(nullptr));
+    auto const signatures = message_.signer->finish(generation_->fixed_time.value_or(unix_time()));
     outcomes_.signing_time.observe(seconds_since(began));
     if (!signatures) {
         write(LogLevel::error, "signature generation error: " + signatures.error().text);
@@ -362,6 +337,7 @@ Verdict Session::finish_signing(milter::Editor& editor) {
             write(LogLevel::info,
                   fmt::format("DKIM-Signature field added (s={}, d={})", request->selector, request->domain));
     }
+    outcomes_.count_signed_message();
     if (settings().keep_temporary_files) keep_signed_copies(*signatures);
     add_software_header(editor);
     return Verdict::accept();
@@ -388,8 +364,8 @@ Verdict Session::finish_verifying(milter::Editor& editor, milter::Macros const& 
     editor.progress();
     auto const results = message_.verifier->finish();
     outcomes_.verifying_time.observe(seconds_since(began));
-    for (auto const& each : results) outcomes_.count(each.kind);
-    if (results.empty()) outcomes_.count_unsigned();
+    for (auto const& each : results) outcomes_.count(each, message_.decision.sender_domain);
+    outcomes_.count_verified_message(!results.empty());
     log_results(results);
     auto verified = verified_message();
     verified.results = results;
@@ -484,7 +460,7 @@ Verdict Session::after(VerifiedMessage const& verified, std::optional<ReportingR
         write(LogLevel::error, fmt::format("key retrieval failed {}: {}", where, trouble));
         return handle(settings().on_dns_error, "7.5", "DKIM key retrieval failed", &editor);
     case Verifier::Outcome::internal_error:
-        write(LogLevel::error, "internal error from libopendkim: " + trouble);
+        write(LogLevel::error, "internal error: " + trouble);
         if (settings().capture_unknown_errors) {
             told(editor.quarantine("capture requested"));
             return Verdict::accept();

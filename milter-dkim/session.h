@@ -2,16 +2,17 @@
 #pragma once
 
 #include "common/base/log.h"
-#include "common/base/metrics.h"
 #include "common/dns/resolver.h"
 #include "common/milter/session.h"
 #include "milter-dkim/bookkeeping.h"
 #include "milter-dkim/configuration.h"
 #include "milter-dkim/decision.h"
 #include "milter-dkim/lua/scripts.h"
+#include "milter-dkim/outcomes.h"
 #include "milter-dkim/signer.h"
 #include "milter-dkim/verifier.h"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,29 +24,9 @@ namespace postern::milter_dkim {
 // What one reading of the configuration gave, and what works by it. Sessions keep theirs to the end.
 struct Generation {
     std::shared_ptr<Configuration const> configuration;
-    std::shared_ptr<VerifyingLibrary const> library;
     std::shared_ptr<dns::Resolver> resolver;
     std::shared_ptr<Reporter const> reporter = std::make_shared<Reporter>();
-};
-
-// Counters; the labels come from here, so that they are there from the start.
-class Outcomes {
-  public:
-    explicit Outcomes(Metrics& metrics);
-    void count_signed(Algorithm algorithm);
-    void count(SignatureResult::Kind kind);
-    void count_unsigned() { unsigned_.add(); }
-    void count_tempfail() { tempfails_.add(); }
-
-    Histogram& signing_time;
-    Histogram& verifying_time; // of the whole message, waits for the DNS included
-
-  private:
-    Counter& signed_rsa_;
-    Counter& signed_ed25519_;
-    std::vector<Counter*> verified_; // by Kind
-    Counter& unsigned_;
-    Counter& tempfails_;
+    std::optional<std::int64_t> fixed_time; // signatures are made then (opendkim -F)
 };
 
 // What is asked of the MTA under these settings.

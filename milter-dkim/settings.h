@@ -84,6 +84,7 @@ struct Settings {
     std::string atps_domains;
     std::string atps_hash_algorithm = "sha256";
     bool fix_crlf = false;
+    bool strict_test_mode = false; // messages of -t must have CRLF
 
     // how mail is verified
     std::string authserv_id;

@@ -161,6 +161,8 @@ std::vector<Row> signing_rows() {
         {"ATPSDomains", "", "Domains (data set) whose third-party authorization is told (atps=, RFC 6541).",
          text<&S::atps_domains>},
         {"ATPSHashAlgorithm", "sha256", "What atpsh= says.", text<&S::atps_hash_algorithm>},
+        {"StrictTestMode", "no", "With -t a message whose lines do not end with CRLF is refused.",
+         flag<&S::strict_test_mode>},
         {"FixCRLF", "no", "Takes a bare CR or LF in the body for a line end.", flag<&S::fix_crlf>},
     };
 }

@@ -27,7 +27,6 @@ std::vector<config::Setting<Settings>> settings_without_effect() {
         {"AllowSHA1Only", "", "", nullptr, "SHA-256 is always there, and rsa-sha1 never passes (RFC 8301)"},
         {"DisableCryptoInit", "", "", nullptr, "OpenSSL needs no such care any more"},
         {"DomainKeysCompat", "", "", nullptr, "DomainKeys (RFC 4870) is historic; remove the line"},
-        {"StrictTestMode", "", "", nullptr, "line ends are as the MTA sends them"},
         {"StatisticsPrefix", "", "", nullptr, no_hashing},
         {"StatisticsPolicyScript", "", "", nullptr, "it was never compiled in; use FinalPolicyScript"},
         {"AnonymousStatistics", "", "", nullptr, no_hashing},

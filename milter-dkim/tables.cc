@@ -4,6 +4,7 @@
 #include "common/base/text.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace postern::milter_dkim {
 
@@ -55,8 +56,24 @@ Result<std::shared_ptr<SigningKey const>> KeyStore::load(KeyRow const& row) cons
     if (!row.is_path()) return SigningKey::parse(row.source, policy_.minimum_bits);
     std::string warning;
     auto key = load_key(row.source, policy_, warning);
-    if (!warning.empty()) log_.warning("{}", warning);
+    if (!warning.empty()) tell_once(warning);
     return key;
+}
+
+void KeyStore::tell_once(std::string const& warning) const {
+    std::lock_guard const lock(mutex_);
+    if (told_.size() < max_keys && told_.insert(warning).second) log_.warning("{}", warning);
+}
+
+std::int64_t KeyStore::oldest_change() const {
+    std::lock_guard const lock(mutex_);
+    std::int64_t oldest = 0;
+    for (auto const& [source, key] : keys_) {
+        struct stat info{};
+        if (!key || !KeyRow{{}, {}, source}.is_path() || stat(source.c_str(), &info) != 0) continue;
+        if (oldest == 0 || info.st_mtime < oldest) oldest = info.st_mtime;
+    }
+    return oldest;
 }
 
 Result<std::shared_ptr<SigningKey const>> KeyStore::get(KeyRow const& row) const {
@@ -133,6 +150,22 @@ SigningTables::Requests SigningTables::requests_for(std::string_view user, std::
         }
     }
     return requests;
+}
+
+std::vector<Row const*> SigningTables::rows_for(std::string_view user, std::string_view domain) const {
+    std::vector<Row const*> found;
+    auto const* rows = signing_table_->rows();
+    if (rows == nullptr) return found;
+    if (signing_table_->has_patterns()) {
+        auto const address = fmt::format("{}@{}", user, domain);
+        for (auto const& row : *rows)
+            if (matches_pattern(row.key, address)) found.push_back(&row);
+        return found;
+    }
+    for (auto const& form : forms_of(user, domain))
+        for (auto const& row : *rows)
+            if (equals_ignoring_case(row.key, form)) found.push_back(&row);
+    return found;
 }
 
 void SigningTables::check(std::vector<config::Problem>& problems) const {

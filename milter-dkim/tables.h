@@ -5,9 +5,11 @@
 #include "milter-dkim/data_set.h"
 #include "milter-dkim/keys.h"
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,13 +45,18 @@ class KeyStore {
     KeyStore(KeyPolicy policy, Log& log) : policy_(std::move(policy)), log_(log) {}
     Result<std::shared_ptr<SigningKey const>> get(KeyRow const& row) const;
     Result<std::shared_ptr<SigningKey const>> get_file(std::string const& path) const;
+    // When the oldest of the key files read so far was last changed, in unix seconds; 0: none was read.
+    std::int64_t oldest_change() const;
 
   private:
     Result<std::shared_ptr<SigningKey const>> load(KeyRow const& row) const;
+    // Keys in one unsafe directory are one line in the log.
+    void tell_once(std::string const& warning) const;
 
     KeyPolicy policy_;
     Log& log_;
-    mutable std::mutex mutex_; // guards keys_
+    mutable std::mutex mutex_; // guards keys_ and told_
+    mutable std::set<std::string> told_;
     mutable std::map<std::string, Result<std::shared_ptr<SigningKey const>>, std::less<>> keys_;
 };
 
@@ -77,6 +84,9 @@ class SigningTables {
     // With one key of the KeyTable, by its name. "%" in the identity and the row stands for the domain.
     std::expected<SigningRequest, Failure> request(std::string const& key_name, std::string const& identity,
                                                    std::string_view domain) const;
+    // For people: the rows of the SigningTable that match, in the order in which they are asked; a
+    // database's cannot be shown.
+    std::vector<Row const*> rows_for(std::string_view user, std::string_view domain) const;
 
     DataSet const& key_table() const { return *key_table_; }
     DataSet const& signing_table() const { return *signing_table_; }

@@ -1,17 +1,16 @@
-// The fence around libopendkim 2.11's verifier.
+// Chooses signatures, hashes what they cover, asks for their keys and judges them.
 #include "milter-dkim/verifier.h"
 
 #include "common/base/text.h"
 #include "common/mail/domain.h"
-#include "milter-dkim/libopendkim.h"
 #include "milter-dkim/sender.h"
+#include "milter-dkim/signature_error.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
-#include <mutex>
-#include <stdexcept>
+#include <exception>
+#include <utility>
 
 namespace postern::milter_dkim {
 
@@ -19,248 +18,144 @@ namespace {
 
 using Kind = SignatureResult::Kind;
 
-// libopendkim copies field names into a buffer of 4096 octets and writes behind it when they fill it.
-constexpr std::size_t max_field_name = 998; // RFC 5322 2.1.1
-constexpr std::size_t header_b_length = 8;  // RFC 6008: at least
-constexpr std::size_t max_verified = 100;   // with MaximumSignaturesToVerify 0
+constexpr std::string_view signature_name = "DKIM-Signature";
+constexpr std::size_t header_b_length = 8; // RFC 6008: at least
+constexpr std::size_t max_verified = 100;  // with MaximumSignaturesToVerify 0
+constexpr std::string_view bad_signature = "signature verification failed";
 
-int on_prescreen(DKIM* handle, DKIM_SIGINFO** signatures, int count) {
-    static_cast<Verifier*>(dkim_get_user_context(handle))->prescreen(signatures, count);
-    return DKIM_CBSTAT_CONTINUE;
-}
-
-int on_key_lookup(DKIM* handle, DKIM_SIGINFO* signature, unsigned char* buffer, std::size_t size) {
-    return static_cast<Verifier*>(dkim_get_user_context(handle))->key_lookup(signature, buffer, size);
-}
-
-std::string text_of(unsigned char const* text) {
-    return text == nullptr ? "" : reinterpret_cast<char const*>(text);
-}
-
-unsigned char* octets(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
-
-template <class T>
-void set_option(DKIM_LIB* library, int option, T value) {
-    if (dkim_options(library, DKIM_OP_SETOPT, option, &value, sizeof value) != DKIM_STAT_OK)
-        throw std::runtime_error("libopendkim refuses option " + std::to_string(option));
-}
-
-std::string tag_value(DKIM_SIGINFO* signature, char const* name) {
-    std::string copy(name);
-    std::string out;
-    for (char const c : text_of(dkim_sig_gettagvalue(signature, false, octets(copy))))
-        if (!is_space(c)) out += c;
-    return out;
-}
-
-// Text for a stranger's header: the library's own fixed words, without what would end a quoted string.
-std::string reason_text(int error) {
-    char const* text = dkim_sig_geterrorstr(error);
-    std::string out = text == nullptr ? "unknown error" : text;
-    std::erase_if(out, [](char c) { return c == '"' || c == '\\' || !is_printable(c); });
-    return out;
-}
-
-// What cannot be told counts as a body of which nothing is covered.
-void measure(DKIM* handle, DKIM_SIGINFO* signature, SignatureResult& result) {
-    ssize_t body = 0;
-    ssize_t covered = 0;
-    ssize_t limit = 0;
-    result.error = dkim_sig_geterror(signature);
-    result.body_hash = dkim_sig_getbh(signature);
-    if (dkim_sig_getcanonlen(handle, signature, &body, &covered, &limit) != DKIM_STAT_OK) {
-        result.body_length = 1;
-        return;
-    }
-    result.limit = limit;
-    result.body_length = body;
-    result.covered = limit >= 0 ? covered : body;
+void say(SignatureResult& result, Kind kind, std::string reason, std::string why = {}) {
+    result.kind = kind;
+    result.reason = std::move(reason);
+    result.why = std::move(why);
 }
 
 } // namespace
 
-void VerifyingLibrary::Close::operator()(dkim_lib* library) const { dkim_close(library); }
-
-VerifyingLibrary::VerifyingLibrary(Configuration const& configuration)
-    : library_(dkim_init(nullptr, nullptr)) {
-    if (!library_) throw std::runtime_error("libopendkim does not start");
-    auto const& settings = configuration.settings;
-    // Unparsable signatures are to be seen, not to vanish.
-    unsigned flags = DKIM_LIBFLAGS_BADSIGHANDLES;
-    if (settings.fix_crlf) flags |= DKIM_LIBFLAGS_FIXCRLF;
-    if (settings.strict_headers) flags |= DKIM_LIBFLAGS_STRICTHDRS;
-    set_option(get(), DKIM_OPTS_FLAGS, flags);
-    set_option(get(), DKIM_OPTS_CLOCKDRIFT, settings.clock_drift);
-    set_option(get(), DKIM_OPTS_MINKEYBITS, settings.minimum_key_bits);
-    dkim_set_prescreen(get(), on_prescreen);
-    dkim_set_key_lookup(get(), on_key_lookup);
-}
-
-void Verifier::Free::operator()(dkim* handle) const { dkim_free(handle); }
-
-Verifier::Verifier(VerifyingLibrary const& library, Configuration const& configuration,
-                   dns::Resolver& resolver, HeaderList const& headers, std::string job_id,
-                   std::string sender_domain)
-    : library_(library), configuration_(configuration), resolver_(resolver), headers_(headers),
-      job_id_(std::move(job_id)), sender_domain_(std::move(sender_domain)) {
-    read_fields();
-    choose();
-    if (std::ranges::any_of(fields_, &Field::chosen)) feed();
-}
-
-Verifier::~Verifier() = default;
-
-void Verifier::read_fields() {
+Verifier::Verifier(Configuration const& configuration, dns::Resolver& resolver, HeaderList const& headers,
+                   std::string sender_domain, std::int64_t now)
+    : configuration_(configuration), resolver_(resolver), headers_(headers), now_(now) {
     for (auto const& [name, value] : headers_)
-        if (equals_ignoring_case(name, "DKIM-Signature"))
-            fields_.push_back({SignatureField::read(value), false, false, false, {}, {}, false});
+        if (equals_ignoring_case(name, signature_name))
+            fields_.push_back({&value, SignatureField::read(value), std::nullopt, 0, {}, {}});
+    for (auto& field : fields_) field.text = field.read.signature();
+    choose(sender_domain);
 }
 
 // The author's domain first, then the others, or only those trusted, up to the configured number; with 0 all
 // of the author's and those trusted.
-void Verifier::choose() {
+void Verifier::choose(std::string const& sender_domain) {
     auto const configured = static_cast<std::size_t>(configuration_.settings.maximum_signatures_to_verify);
     auto left = configured == 0 ? max_verified : configured;
-    auto const take = [&](auto const& wanted) {
+    auto const choose_those = [&](auto const& wanted) {
         for (auto& field : fields_) {
             if (left == 0) return;
-            if (field.chosen || !field.read.error.empty() || !wanted(to_lower(field.read.tag("d")))) continue;
-            field.chosen = true;
-            --left;
+            if (!field.read.error.empty() || !field.fault.empty() || field.signature ||
+                !wanted(to_lower(field.read.tag("d"))))
+                continue;
+            take(field);
+            if (field.signature) --left;
         }
     };
-    take([&](std::string const& domain) {
-        return !sender_domain_.empty() && mail::is_at_or_below(sender_domain_, domain);
+    choose_those([&](std::string const& domain) {
+        return !sender_domain.empty() && mail::is_at_or_below(sender_domain, domain);
     });
     auto const* trusted = configuration_.trust_signatures_from.get();
-    take([&](std::string const& domain) {
+    choose_those([&](std::string const& domain) {
         if (trusted == nullptr) return configured != 0;
         return trusted->contains(domain).value_or(false);
     });
 }
 
-void Verifier::ignore(std::size_t index) {
-    fields_[index].chosen = false;
-    for (auto const& [signature, field] : owners_)
-        if (field == &fields_[index]) dkim_sig_ignore(signature);
+void Verifier::take(Field& field) {
+    auto signature = Signature::parse(field.read, now_, configuration_.settings.clock_drift);
+    if (!signature) {
+        field.fault = signature.error().text;
+        return;
+    }
+    field.body = body_for(*signature);
+    field.signature = std::move(*signature);
 }
 
-void Verifier::feed() {
-    int status = 0;
-    handle_.reset(dkim_verify(library_.get(), reinterpret_cast<unsigned char const*>(job_id_.c_str()),
-                              nullptr, &status));
-    if (!handle_) throw std::runtime_error("dkim_verify gives " + std::to_string(status));
-    dkim_set_user_context(handle_.get(), this);
-    std::size_t signature = 0;
-    for (auto const& [name, value] : headers_) {
-        if (equals_ignoring_case(name, "DKIM-Signature") && !fields_[signature++].read.error.empty())
-            continue;
-        if (name.empty() || name.size() > max_field_name) continue;
-        std::string field = name + ":";
-        for (char const c : value) {
-            if (c == '\n' && field.back() != '\r') field += '\r';
-            if (c != '\0') field += c;
-        }
-        status = dkim_header(handle_.get(), octets(field), field.size());
-        if (status != DKIM_STAT_OK) break;
-    }
-    if (status == DKIM_STAT_OK) status = dkim_eoh(handle_.get());
-    // Anything else than a broken message shows again in the signatures' own errors.
-    if (status == DKIM_STAT_SYNTAX || status == DKIM_STAT_INTERNAL || status == DKIM_STAT_NORESOURCE ||
-        status == DKIM_STAT_INVALID) {
-        failed_ = true;
-        internal_ = status == DKIM_STAT_INTERNAL || status == DKIM_STAT_NORESOURCE;
-        char const* text = dkim_geterror(handle_.get());
-        trouble_ = text == nullptr ? "header refused" : text;
-    }
+std::size_t Verifier::body_for(Signature const& signature) {
+    auto const form = signature.canonicalization.body;
+    auto const same = std::ranges::find_if(
+        bodies_, [&](Body const& each) { return each.form == form && each.length == signature.body_length; });
+    if (same != bodies_.end()) return static_cast<std::size_t>(same - bodies_.begin());
+    bodies_.push_back(
+        {form,
+         signature.body_length,
+         BodyHash(form, signature.body_length.value_or(BodyHash::whole), configuration_.settings.fix_crlf),
+         {}});
+    return bodies_.size() - 1;
 }
 
 bool Verifier::body(std::string_view chunk) {
-    if (!handle_ || failed_ || chunk.empty()) return handle_ && !failed_;
-    // The library takes no const, and leaves the octets alone.
-    auto* data = reinterpret_cast<unsigned char*>(const_cast<char*>(chunk.data()));
-    if (dkim_body(handle_.get(), data, chunk.size()) != DKIM_STAT_OK) {
-        failed_ = internal_ = true;
-        char const* text = dkim_geterror(handle_.get());
-        trouble_ = text == nullptr ? "body refused" : text;
-        return false;
-    }
-    return dkim_minbody(handle_.get()) != 0;
+    for (auto& body : bodies_) body.hash.add(chunk);
+    return !bodies_.empty();
 }
 
-// The library's signature is told from the others by its tags; of equal ones the first is the first.
-Verifier::Field* Verifier::field_of(dkim_siginfo* signature) {
-    if (auto const known = owners_.find(signature); known != owners_.end()) return known->second;
-    auto const wanted = tag_value(signature, "b");
-    auto const domain = tag_value(signature, "d");
-    for (auto& field : fields_) {
-        if (!field.read.error.empty() || field.read.signature() != wanted || field.read.tag("d") != domain)
-            continue;
-        if (std::ranges::any_of(owners_, [&](auto const& each) { return each.second == &field; })) continue;
-        owners_.emplace(signature, &field);
-        return &field;
-    }
-    return nullptr;
+std::vector<SignatureResult> Verifier::finish() {
+    for (auto& body : bodies_) body.digest = body.hash.finish();
+    if (!bodies_.empty()) header_ = field_texts(headers_);
+    std::vector<SignatureResult> results;
+    results.reserve(fields_.size());
+    for (auto const& field : fields_) results.push_back(result_of(field));
+    conclude(results);
+    return results;
 }
 
-void Verifier::prescreen(dkim_siginfo** signatures, int count) {
-    for (int i = 0; i < count; ++i)
-        if (auto const* field = field_of(signatures[i]); field == nullptr || !field->chosen)
-            dkim_sig_ignore(signatures[i]);
-}
-
-Result<std::string> Verifier::key_record(Field& field, std::string const& name) {
+Verifier::KeyRecord Verifier::ask(std::string const& name) {
+    KeyRecord out;
     if (configuration_.test_keys) {
         auto const found = configuration_.test_keys->find(name);
-        if (!found) return std::unexpected(found.error());
-        field.no_key = !*found;
-        return found->value_or("");
+        out.unreachable = !found;
+        if (!found) trouble_ = out.fault = found.error().text;
+        out.absent = found && !*found;
+        if (found && *found) out.text = **found;
+        return out;
     }
-    auto const deadline = Deadline::after(configuration_.settings.dns_timeout);
-    auto const answer = resolver_.lookup(name, dns::RecordType::txt, deadline);
-    if (!answer) return std::unexpected(answer.error());
-    field.dnssec = answer->secure ? "secure" : "unprotected";
-    // RFC 6376 3.6.2.2: other records may stand at the name; two keys are undefined.
-    std::vector<std::string> keys;
+    auto const answer =
+        resolver_.lookup(name, dns::RecordType::txt, Deadline::after(configuration_.settings.dns_timeout));
+    if (!answer) {
+        // A name that cannot be in the DNS is not there.
+        out.absent = answer.error().kind == ErrorKind::malformed;
+        out.unreachable = !out.absent;
+        out.bogus = dns::is_bogus(answer.error());
+        if (out.bogus) out.dnssec = "bogus";
+        out.fault = answer.error().text;
+        if (out.unreachable) trouble_ = out.fault;
+        return out;
+    }
+    out.dnssec = answer->secure ? "secure" : "unprotected";
+    std::vector<std::string_view> keys;
     for (auto const& record : answer->records)
-        if (record.data.contains("p=")) keys.push_back(record.data);
-    if (keys.size() > 1) field.key_error = "multiple key records";
-    field.no_key = keys.empty() && !answer->found();
-    if (keys.empty() && answer->found()) field.key_error = "no key in the record";
-    return keys.empty() ? std::string() : keys.front();
+        if (has_key(record.data)) keys.push_back(record.data);
+    if (keys.size() > 1) out.fault = "multiple keys found";
+    if (keys.empty() && answer->found()) out.fault = "no key in the record";
+    out.absent = keys.empty() && !answer->found();
+    if (keys.size() == 1) out.text = keys.front();
+    return out;
 }
 
-int Verifier::key_lookup(dkim_siginfo* signature, unsigned char* buffer, std::size_t size) {
-    auto* field = field_of(signature);
-    if (field == nullptr) return DKIM_CBSTAT_ERROR;
-    auto const name = fmt::format("{}._domainkey.{}", field->read.tag("s"), field->read.tag("d"));
-    auto const record = key_record(*field, name);
-    if (!record) {
-        if (record.error().kind == ErrorKind::malformed) {
-            field->no_key = true; // such a name cannot be in the DNS
-            return DKIM_CBSTAT_NOTFOUND;
-        }
-        field->bogus = dns::is_bogus(record.error());
-        if (field->bogus) field->dnssec = "bogus";
-        field->unreachable = true;
-        trouble_ = record.error().text;
-        return DKIM_CBSTAT_ERROR;
-    }
-    if (field->no_key) return DKIM_CBSTAT_NOTFOUND;
-    // RSA keys over 5,000 bits do not fit into the library's buffer.
-    if (field->key_error.empty() && record->size() >= size) field->key_error = "key record too long";
-    if (!field->key_error.empty()) return DKIM_CBSTAT_NOTFOUND;
-    std::memcpy(buffer, record->c_str(), record->size() + 1);
-    return DKIM_CBSTAT_CONTINUE;
+Verifier::KeyRecord const& Verifier::key_record(Signature const& signature) {
+    auto const name = signature.selector + "._domainkey." + signature.domain;
+    auto const known = records_.find(name);
+    return known != records_.end() ? known->second : records_.emplace(name, ask(name)).first->second;
 }
 
-// MustBeSigned: fields that are there must be in h=. The library's own option for it does nothing here.
-bool Verifier::leaves_out_required(Field const& field) const {
-    auto const names = split_words(field.read.tag("h"), ": \t\r\n");
+// MustBeSigned: fields that are there must be in h=.
+bool Verifier::leaves_out_required(Signature const& signature) const {
     return std::ranges::any_of(configuration_.must_be_signed, [&](std::string const& required) {
         auto const is_it = [&](std::string_view name) { return equals_ignoring_case(name, required); };
-        return find_header(headers_, required) != nullptr && std::ranges::none_of(names, is_it);
+        return find_header(headers_, required) != nullptr && std::ranges::none_of(signature.fields, is_it);
     });
+}
+
+void Verifier::measure(Field const& field, SignatureResult& result) const {
+    auto const& hash = bodies_[field.body].hash;
+    result.body_length = static_cast<std::int64_t>(hash.canonical_length());
+    result.covered = static_cast<std::int64_t>(hash.hashed());
+    if (field.signature->body_length) result.limit = static_cast<std::int64_t>(*field.signature->body_length);
 }
 
 // Minimum; unset nothing may be left uncovered.
@@ -277,92 +172,116 @@ bool Verifier::covers_enough(SignatureResult const& result) const {
     return false;
 }
 
-SignatureResult Verifier::judged(Field const& field, dkim_siginfo* signature, SignatureResult result) const {
-    auto const flags = dkim_sig_getflags(signature);
-    auto const error = dkim_sig_geterror(signature);
-    auto const say = [&](Kind kind, std::string reason) {
-        result.kind = kind;
-        result.reason = std::move(reason);
-        return result;
-    };
-    if (field.bogus && configuration_.settings.bogus_key == KeyHandling::neutral)
-        return say(Kind::neutral, {});
-    if (field.bogus && configuration_.settings.bogus_key == KeyHandling::fail)
-        return say(Kind::policy, "key is bogus");
-    if (field.unreachable) return say(Kind::temperror, {});
-    // OpenDKIM's word for it; RFC 8601 would have permerror.
-    if (field.no_key) return say(Kind::fail, reason_text(DKIM_SIGERROR_NOKEY));
-    if (!field.key_error.empty()) return say(Kind::permerror, {});
-    bool const verified = (flags & DKIM_SIGFLAG_PASSED) != 0 && dkim_sig_getbh(signature) == DKIM_SIGBH_MATCH;
-    if (verified) {
-        // RFC 8301: SHA-1 says nothing any more.
-        if (to_lower(result.algorithm) == "rsa-sha1") return say(Kind::policy, "rsa-sha1 is not accepted");
-        if (leaves_out_required(field)) return say(Kind::policy, reason_text(DKIM_SIGERROR_MBSFAILED));
-        if (result.covered < result.body_length) {
-            result.partial = covers_enough(result);
-            return say(Kind::policy, "signature does not cover the whole body");
-        }
-        if (result.key_bits > 0 && result.key_bits < configuration_.settings.minimum_key_bits)
-            return say(Kind::policy, reason_text(DKIM_SIGERROR_KEYTOOSMALL));
-        if (result.dnssec == "unprotected" && configuration_.settings.unprotected_key == KeyHandling::fail)
-            return say(Kind::policy, {});
-        if (result.dnssec == "unprotected" && configuration_.settings.unprotected_key == KeyHandling::neutral)
-            return say(Kind::neutral, {});
-        return say(Kind::pass, {});
+void Verifier::judge_verified(Field const& field, SignatureResult& result) const {
+    auto const& settings = configuration_.settings;
+    if (leaves_out_required(*field.signature))
+        return say(result, Kind::policy, "mandatory header not signed");
+    if (result.covered < result.body_length) {
+        result.partial = covers_enough(result);
+        return say(result, Kind::policy, "signature does not cover the whole body");
     }
-    if (error == DKIM_SIGERROR_KEYTOOSMALL) return say(Kind::policy, reason_text(error));
-    if ((flags & DKIM_SIGFLAG_PROCESSED) != 0) return say(Kind::fail, reason_text(error));
-    if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK) return say(Kind::permerror, {});
-    return say(Kind::neutral, {});
+    bool const unprotected = result.dnssec == "unprotected";
+    if (unprotected && settings.unprotected_key == KeyHandling::fail)
+        return say(result, Kind::policy, {}, "the key is not protected by DNSSEC (UnprotectedKey)");
+    if (unprotected && settings.unprotected_key == KeyHandling::neutral)
+        return say(result, Kind::neutral, {}, "the key is not protected by DNSSEC (UnprotectedKey)");
+    say(result, Kind::pass, {});
 }
 
-SignatureResult Verifier::result_of(Field const& field, dkim_siginfo* signature) const {
+void Verifier::judge_with(PublicKey const& key, Field const& field, SignatureResult& result) {
+    auto const& signature = *field.signature;
+    auto const& body = bodies_[field.body];
+    test_key_ = test_key_ || key.testing();
+    result.key_bits = key.bits();
+    if (key.only_domain() && signature.in_subdomain)
+        return say(result, Kind::permerror, {}, "the key may not sign for subdomains (t=s)");
+    if (key.bits() != 0 && key.bits() < configuration_.settings.minimum_key_bits)
+        return say(result, Kind::policy, "signing key too small");
+    auto const form = signature.canonicalization.header;
+    auto const text = hashed_header(form, signature.fields, header_) +
+                      canonical_field(form, "DKIM-Signature:" + with_crlf(without_signature(*field.value)));
+    auto const verified = key.verifies(text, signature.value);
+    if (!verified) {
+        failed_ = true;
+        trouble_ = verified.error().text;
+        return say(result, Kind::temperror, {}, trouble_);
+    }
+    if (!*verified)
+        return say(
+            result, Kind::fail, std::string(bad_signature),
+            "the header fields that it signs, or itself, were changed, or it was made with another key");
+    if (body.length && *body.length > body.hash.canonical_length())
+        return say(result, Kind::fail, "length tag value exceeds body size");
+    result.body_hash = body.digest == signature.body_hash ? 0 : 1;
+    if (result.body_hash != 0)
+        return say(result, Kind::fail, std::string(bad_signature), "the body was changed");
+    judge_verified(field, result);
+}
+
+void Verifier::judge(Field const& field, SignatureResult& result) {
+    if (!field.read.error.empty()) return say(result, Kind::permerror, {}, field.read.error);
+    if (!field.fault.empty()) return say(result, Kind::permerror, {}, field.fault);
+    if (!field.signature) return say(result, Kind::neutral, {}, "not among those that are verified");
+    // RFC 8301: SHA-1 says nothing any more.
+    if (!field.signature->algorithm) return say(result, Kind::policy, "rsa-sha1 is not accepted");
+    auto const& record = key_record(*field.signature);
+    result.dnssec = record.dnssec;
+    auto const bogus = configuration_.settings.bogus_key;
+    if (record.bogus && bogus == KeyHandling::neutral) return say(result, Kind::neutral, {}, record.fault);
+    if (record.bogus && bogus == KeyHandling::fail) return say(result, Kind::policy, "key is bogus");
+    if (record.unreachable) return say(result, Kind::temperror, {}, record.fault);
+    // OpenDKIM's word for it; RFC 8601 would have permerror.
+    if (record.absent) {
+        key_absent_ = true;
+        return say(result, Kind::fail, "key not found in DNS", record.fault);
+    }
+    if (!record.fault.empty()) return say(result, Kind::permerror, {}, record.fault);
+    result.record = record.text;
+    auto const key = configuration_.public_keys.get(record.text, *field.signature->algorithm);
+    if (key) return judge_with(**key, field, result);
+    if (key.error().kind == ErrorKind::permanent) return say(result, Kind::fail, key.error().text);
+    say(result, Kind::permerror, {}, key.error().text);
+}
+
+// Longer than usual only where another signature begins with the same octets.
+std::string Verifier::prefix_of(Field const& field) const {
+    auto size = header_b_length;
+    for (auto const& other : fields_) {
+        auto const same = std::ranges::mismatch(field.text, other.text).in1 - field.text.begin();
+        if (field.text != other.text) size = std::max(size, static_cast<std::size_t>(same) + 1);
+    }
+    std::string out;
+    for (char const c : field.text.substr(0, size))
+        if (is_alnum(c) || c == '+' || c == '/' || c == '=') out += c;
+    return out;
+}
+
+SignatureResult Verifier::described(Field const& field) const {
     SignatureResult result;
     result.domain = field.read.tag("d");
     result.selector = field.read.tag("s");
     result.algorithm = field.read.tag("a");
     result.identity =
         field.read.tags.find("i") ? field.read.tag("i") : (result.domain.empty() ? "" : "@" + result.domain);
-    for (char const c : field.read.signature().substr(0, header_b_length))
-        if (is_alnum(c) || c == '+' || c == '/' || c == '=') result.signature += c;
-    result.dnssec = field.dnssec;
-    if (!field.read.error.empty()) result.kind = Kind::permerror;
-    if (signature == nullptr) return result;
-    unsigned bits = 0;
-    if (dkim_sig_getkeysize(signature, &bits) == DKIM_STAT_OK) result.key_bits = bits;
-    measure(handle_.get(), signature, result);
-    char prefix[1024];
-    std::size_t size = sizeof prefix - 1;
-    // Longer only where another signature begins with the same octets.
-    if (dkim_get_sigsubstring(handle_.get(), signature, prefix, &size) == DKIM_STAT_OK &&
-        size > header_b_length)
-        result.signature = field.read.signature().substr(0, size);
-    return field.chosen ? judged(field, signature, std::move(result)) : result;
+    result.signature = prefix_of(field);
+    return result;
 }
 
-std::vector<SignatureResult> Verifier::finish() {
-    std::map<Field const*, dkim_siginfo*> found;
-    if (handle_ && !failed_) {
-        bool test = false;
-        dkim_eom(handle_.get(), &test);
-        DKIM_SIGINFO** signatures = nullptr;
-        int count = 0;
-        if (dkim_getsiglist(handle_.get(), &signatures, &count) == DKIM_STAT_OK)
-            for (int i = 0; i < count; ++i) {
-                if (auto const* field = field_of(signatures[i])) found.emplace(field, signatures[i]);
-                test_key_ = test_key_ || (dkim_sig_getflags(signatures[i]) & DKIM_SIGFLAG_TESTKEY) != 0;
-            }
+SignatureResult Verifier::result_of(Field const& field) {
+    auto result = described(field);
+    if (field.signature) measure(field, result);
+    try {
+        judge(field, result);
+    } catch (std::exception const& failure) {
+        failed_ = true;
+        trouble_ = failure.what();
+        say(result, Kind::temperror, {}, trouble_);
     }
-    std::vector<SignatureResult> results;
-    for (auto const& field : fields_) {
-        auto const at = found.find(&field);
-        auto result = result_of(field, at == found.end() ? nullptr : at->second);
-        // What the library lost or refused was not verified; it is no pass, and no reason to wait.
-        if (field.chosen && at == found.end()) result.kind = Kind::permerror;
-        results.push_back(std::move(result));
-    }
-    conclude(results);
-    return results;
+    bool const good = result.kind == Kind::pass || result.body_hash == 0;
+    result.error = signature_error(!result.reason.empty() ? result.reason : result.why);
+    if (good && result.error < 0) result.error = 0;
+    if (result.kind == Kind::temperror) result.error = signature_error("key DNS query failed");
+    return result;
 }
 
 // One good signature is enough; one that could not be looked up leaves the question open.
@@ -374,16 +293,14 @@ void Verifier::conclude(std::vector<SignatureResult> const& results) {
         outcome_ = Outcome::no_signature;
     else if (any(Kind::pass))
         outcome_ = Outcome::good;
-    else if (internal_)
+    else if (failed_)
         outcome_ = Outcome::internal_error;
     else if (any(Kind::temperror))
         outcome_ = Outcome::dns_error;
     else if (std::ranges::any_of(results, &SignatureResult::partial))
         outcome_ = Outcome::partial;
-    else if (std::ranges::any_of(fields_, &Field::no_key))
-        outcome_ = Outcome::key_not_found;
     else
-        outcome_ = Outcome::bad_signature;
+        outcome_ = key_absent_ ? Outcome::key_not_found : Outcome::bad_signature;
 }
 
 } // namespace postern::milter_dkim

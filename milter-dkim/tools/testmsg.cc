@@ -3,8 +3,9 @@
 
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/mail/headers.h"
 #include "milter-dkim/keys.h"
+#include "milter-dkim/rehearsal.h"
+#include "milter-dkim/sender.h"
 #include "milter-dkim/signer.h"
 #include "milter-dkim/tools/new_key.h"
 #include "milter-dkim/tools/replace_file.h"
@@ -37,20 +38,10 @@ Outcome failure(TestmsgOptions const& choice, std::string_view step, std::string
     return {daemon::exit_software, {}, fmt::format("{}: {}: {}\n", choice.program, step, why)};
 }
 
-struct Message {
-    HeaderList headers;
-    std::string_view body;
-};
-
 // A message without From cannot be judged or signed (RFC 6376 5.4).
-Result<Message> read_message(std::string_view text) {
-    auto const begin = mail::body_offset(text);
-    auto const section = mail::Headers::parse(text.substr(0, begin));
-    if (!section) return std::unexpected(section.error());
-    Message message{{}, text.substr(begin)};
-    for (auto const& field : section->fields())
-        message.headers.emplace_back(std::string(field.name()), std::string(field.value()));
-    if (section->count("From") == 0) return permanent("no From field");
+Result<RehearsedMessage> read_message(std::string_view text) {
+    auto message = RehearsedMessage::parse(text);
+    if (message && find_header(message->headers, "From") == nullptr) return permanent("no From field");
     return message;
 }
 
@@ -98,7 +89,6 @@ Outcome sign_message(TestmsgOptions const& choice, std::string_view text) {
     if (!message) return failure(choice, "Syntax error", message.error().text);
     SigningOptions how;
     how.canonicalization = {CanonicalForm::relaxed, CanonicalForm::simple};
-    how.lone_ends = true; // standard input has the lines of this system
     auto const configuration = default_configuration();
     Signer signer({{choice.domain, choice.selector, {}, *key}}, how, configuration->headers,
                   message->headers);
@@ -114,8 +104,7 @@ Outcome verify_message(TestmsgOptions const& choice, std::string_view text, dns:
     auto const message = read_message(text);
     if (!message) return failure(choice, "Syntax error", message.error().text);
     auto const configuration = default_configuration();
-    VerifyingLibrary const library(*configuration);
-    Verifier verifier(library, *configuration, resolver, message->headers, choice.program, {});
+    Verifier verifier(*configuration, resolver, message->headers, {});
     if (!verifier.has_signatures())
         return failure(choice, "verifying", words_for(Verifier::Outcome::no_signature));
     verifier.body(message->body);

@@ -6,6 +6,7 @@
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,25 @@ TEST_CASE("an unsafe key names the place at fault and the command that mends it"
     CHECK(refused.error().text == "key data is not secure: " + fault);
     CHECK(load_key(path, {1024, false, ""}, warning));
     CHECK(warning == "key data is not secure: " + fault);
+}
+
+TEST_CASE("keys in one unsafe directory are one line in the log, and the oldest of them is known") {
+    TempDir dir;
+    TestLog log;
+    KeyStore const store({1024, false, ""}, log);
+    CHECK(store.oldest_change() == 0);
+    for (auto const* name : {"keys/a", "keys/b", "keys/c"}) {
+        auto const path = dir.write(name, rsa_key());
+        chmod(path.c_str(), 0600);
+        std::int64_t const changed = name == std::string_view("keys/b") ? 1700000000 : 1700000100;
+        timespec const times[] = {{changed, 0}, {changed, 0}};
+        utimensat(AT_FDCWD, path.c_str(), times, 0);
+    }
+    chmod(dir.path("keys").c_str(), 0777);
+    for (auto const* name : {"keys/a", "keys/b", "keys/c"}) CHECK(store.get_file(dir.path(name)));
+    CHECK(log.lines().size() == 1);
+    CHECK(log.expect("the directory " + dir.path("keys") + " can be written by others; run: chmod o-w "));
+    CHECK(store.oldest_change() == 1700000000);
 }
 
 TEST_CASE("a table without patterns is asked from the whole address to the star") {

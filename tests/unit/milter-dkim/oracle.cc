@@ -1,9 +1,10 @@
-// Signs with libopendkim.
+// Signs and verifies with libopendkim.
 #include "tests/unit/milter-dkim/oracle.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/libopendkim.h"
+#include "tests/unit/milter-dkim/libopendkim.h"
 
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 
@@ -41,6 +42,26 @@ void set_list(DKIM_LIB* library, int option, std::vector<std::string> const& nam
     auto list = pointers(names);
     auto* first = list.data();
     require(dkim_options(library, DKIM_OP_SETOPT, option, first, sizeof first), "list");
+}
+
+using Records = std::map<std::string, std::string>;
+
+int find_key(DKIM* handle, DKIM_SIGINFO* signature, unsigned char* buffer, std::size_t size) {
+    auto const& records = *static_cast<Records const*>(dkim_get_user_context(handle));
+    auto const text = [](unsigned char const* each) { return reinterpret_cast<char const*>(each); };
+    auto const found = records.find(text(dkim_sig_getselector(signature)) + std::string("._domainkey.") +
+                                    text(dkim_sig_getdomain(signature)));
+    if (found == records.end() || found->second.size() >= size) return DKIM_CBSTAT_NOTFOUND;
+    std::memcpy(buffer, found->second.c_str(), found->second.size() + 1);
+    return DKIM_CBSTAT_CONTINUE;
+}
+
+std::string verdict_of(DKIM_SIGINFO* signature) {
+    if ((dkim_sig_getflags(signature) & DKIM_SIGFLAG_PASSED) != 0 &&
+        dkim_sig_getbh(signature) == DKIM_SIGBH_MATCH)
+        return "pass";
+    char const* text = dkim_sig_geterrorstr(dkim_sig_geterror(signature));
+    return text == nullptr ? "unknown error" : text;
 }
 
 } // namespace
@@ -95,6 +116,32 @@ std::string oracle_signature(OracleSettings const& settings, std::string const& 
     std::size_t size = 0;
     require(dkim_getsighdr_d(handle.get(), 16, &out, &size), "dkim_getsighdr_d");
     return replace_all({reinterpret_cast<char*>(out), size}, "\r\n", "\n");
+}
+
+std::vector<std::string> oracle_verdicts(milter_dkim::HeaderList const& headers, std::string const& body,
+                                         Records const& records) {
+    std::unique_ptr<DKIM_LIB, decltype(&dkim_close)> const library(dkim_init(nullptr, nullptr), dkim_close);
+    dkim_set_key_lookup(library.get(), find_key);
+    int status = 0;
+    std::unique_ptr<DKIM, decltype(&dkim_free)> const handle(
+        dkim_verify(library.get(), reinterpret_cast<unsigned char const*>("job"), nullptr, &status),
+        dkim_free);
+    require(status, "dkim_verify");
+    dkim_set_user_context(handle.get(), const_cast<Records*>(&records));
+    for (auto const& [name, value] : headers) {
+        auto text = name + ":" + replace_all(value, "\n", "\r\n");
+        if (dkim_header(handle.get(), bytes(text), text.size()) != DKIM_STAT_OK) return {"refused"};
+    }
+    dkim_eoh(handle.get());
+    auto copy = body;
+    if (!copy.empty()) dkim_body(handle.get(), bytes(copy), copy.size());
+    dkim_eom(handle.get(), nullptr);
+    DKIM_SIGINFO** signatures = nullptr;
+    int count = 0;
+    std::vector<std::string> out;
+    if (dkim_getsiglist(handle.get(), &signatures, &count) == DKIM_STAT_OK)
+        for (int i = 0; i < count; ++i) out.push_back(verdict_of(signatures[i]));
+    return out;
 }
 
 } // namespace postern::test

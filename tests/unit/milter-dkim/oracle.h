@@ -1,9 +1,10 @@
-// libopendkim as the judge of our signer.
+// libopendkim as the judge of our signer and verifier.
 #pragma once
 
 #include "milter-dkim/decision.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -29,5 +30,10 @@ struct OracleSettings {
 std::string oracle_signature(OracleSettings const& settings, std::string const& pem,
                              milter_dkim::HeaderList const& headers, std::string const& body,
                              std::int64_t now);
+
+// What libopendkim says of each signature, in its order: "pass", or its word for what is wrong. records: key
+// records by DNS name.
+std::vector<std::string> oracle_verdicts(milter_dkim::HeaderList const& headers, std::string const& body,
+                                         std::map<std::string, std::string> const& records);
 
 } // namespace postern::test

@@ -36,7 +36,6 @@ struct SessionWorld {
         INFO(made.problems);
         REQUIRE(made.configuration);
         generation->configuration = made.configuration;
-        generation->library = std::make_shared<milter_dkim::VerifyingLibrary>(*made.configuration);
         generation->resolver = resolver;
         resolver->zone.txt("s._domainkey.example.com",
                            "v=DKIM1; p=" +
