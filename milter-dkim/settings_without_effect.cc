@@ -14,6 +14,7 @@ constexpr std::string_view no_rate_limit =
     "rates were never limited by distributed builds; use Postfix's anvil limits or a policy service";
 constexpr std::string_view no_vbr = "Vouch By Reference (RFC 5518) is dead; remove the line";
 constexpr std::string_view no_adsp = "ADSP (RFC 5617) is historic; use DMARC (milter-dmarc)";
+constexpr std::string_view all_results = "every signature always has its result";
 constexpr std::string_view no_resign =
     "re-signing was never compiled in; mail that was verified stays as it is";
 constexpr std::string_view no_identity = "it was never compiled in; use the SigningTable's third column";
@@ -86,8 +87,19 @@ std::vector<config::Setting<Settings>> settings_without_effect() {
         {"On-PolicyError", "", "", nullptr, no_adsp},
         {"BogusPolicy", "", "", nullptr, no_adsp},
         {"UnprotectedPolicy", "", "", nullptr, no_adsp},
+        {"ADSPDiscard", "", "", nullptr, no_adsp},
+        {"InsecurePolicy", "", "", nullptr, no_adsp},
+        {"NoDiscardableMailTo", "", "", nullptr, no_adsp},
+        {"AlwaysSignHeaders", "", "", nullptr, "it is called OverSignHeaders now"},
+        {"BodyLengthDBFile", "", "", nullptr, "it is called BodyLengthDB now"},
+        {"BodyLengths", "", "", nullptr, "use BodyLengthDB or MaximumSignedBytes"},
+        {"InsecureKey", "", "", nullptr, "it is called UnprotectedKey now"},
+        {"KeyList", "", "", nullptr, "use KeyTable and SigningTable"},
+        {"ResolvConf", "", "", nullptr, "use Nameservers, or ResolverConfiguration"},
+        {"UnboundConfigFile", "", "", nullptr, "it is called ResolverConfiguration now"},
+        {"SingleAuthResult", "", "", nullptr, all_results},
         {"CheckSigningTable", "", "", nullptr, "a bad row never keeps the others from being served"},
-        {"AddAllSignatureResults", "", "", nullptr, "every signature always has its result"},
+        {"AddAllSignatureResults", "", "", nullptr, all_results},
     };
 }
 

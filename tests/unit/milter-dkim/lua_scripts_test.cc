@@ -250,3 +250,31 @@ TEST_CASE("a script that is none stops the configuration") {
         configure("ScreenPolicyScript " + files.write("l", std::string(lua::max_script + 1, ' ')) + "\n", log)
             .problems.contains("ScreenPolicyScript"));
 }
+
+TEST_CASE("scripts may ask for so much and no more") {
+    auto const ends = [](std::string const& script, std::string_view settings = {}) {
+        Scripted made("Setup",
+                      "local ok, why = pcall(function() " + script + " end) odkim.log(ctx, tostring(why))",
+                      settings);
+        made->send(message);
+        return made->log.all();
+    };
+    auto const times = [](std::size_t count, std::string const& what) {
+        return "for i = 1, " + std::to_string(count) + " do " + what + " end";
+    };
+    CHECK(ends(times(lua::max_requests, "odkim.sign(ctx)")).contains("info: nil"));
+    CHECK(ends(times(lua::max_requests + 1, "odkim.sign(ctx)")).contains("too many signatures"));
+    CHECK(ends(times(lua::max_opened, "odkim.db_open('csl:a')")).contains("info: nil"));
+    CHECK(ends(times(lua::max_opened + 1, "odkim.db_open('csl:a')")).contains("too many data sets"));
+    CHECK(ends(times(lua::max_exported, "odkim.export(ctx, 'a' .. i, 1)")).contains("info: nil"));
+    CHECK(ends(times(lua::max_exported + 1, "odkim.export(ctx, 'a' .. i, 1)")).contains("too many values"));
+    CHECK(ends(times(lua::max_tags, "assert(odkim.xtag(ctx, 'x' .. i, 'y') >= 0)")).contains("info: nil"));
+    CHECK(ends(times(lua::max_tags + 1, "assert(odkim.xtag(ctx, 'x' .. i, 'y') >= 0)"))
+              .contains("assertion failed"));
+    auto const tag = [&](std::size_t size) {
+        return ends("odkim.log(ctx, 'tag ' .. odkim.xtag(ctx, 'xx', ('y'):rep(" + std::to_string(size) +
+                    ")))");
+    };
+    CHECK(tag(lua::max_tag_value).contains("tag 0"));
+    CHECK(tag(lua::max_tag_value + 1).contains("tag -1"));
+}

@@ -255,3 +255,34 @@ TEST_CASE("a header field chooses the canonical forms of its message, or only th
     CHECK(made("", "X-Canonicalization", " simple") == "c=relaxed/relaxed");
     CHECK(made("SelectCanonicalizationHeader X-Form", "X-Form", " simple/relaxed") == "c=simple/relaxed");
 }
+
+TEST_CASE("RemoveARFrom takes away results of DKIM, RemoveARAll every result") {
+    HeaderList const headers{{"Authentication-Results", " other; spf=pass smtp.mailfrom=a.example"},
+                             {"Authentication-Results", " other; dkim=pass header.d=a.example"},
+                             {"Authentication-Results", " third; dkim=pass header.d=a.example"},
+                             {"From", " a@x.example"}};
+    CHECK(World("RemoveARFrom other").send(headers).edits == "change Authentication-Results 2: \n");
+    CHECK(World("RemoveARFrom other\nRemoveARAll yes").send(headers).edits ==
+          "change Authentication-Results 2: \nchange Authentication-Results 1: \n");
+}
+
+TEST_CASE("with MultipleSignatures every row that matches signs") {
+    TempDir files;
+    chmod(files.write("k", rsa_key()).c_str(), 0600);
+    auto const keys =
+        "KeyTable csl:a=example.com:a:" + files.path("k") + ",b=example.com:b:" + files.path("k");
+    auto const table = "\nSigningTable refile:" + files.write("t", "*@example.com a\na@* b\n");
+    auto const made = [&](std::string_view settings) {
+        World world(keys + table + std::string(settings));
+        world.client = {"localhost", "127.0.0.1"};
+        auto const edits = world.send(world.plain).edits;
+        return std::pair(edits.contains("s=a;"), edits.contains("s=b;"));
+    };
+    CHECK(made("") == std::pair(true, false));
+    CHECK(made("\nMultipleSignatures yes") == std::pair(true, true));
+}
+
+TEST_CASE("MilterDebug is libmilter's") {
+    CHECK(negotiation(*World("MilterDebug 3").generation->configuration).debug_level == 3);
+    CHECK(negotiation(*World().generation->configuration).debug_level == 0);
+}

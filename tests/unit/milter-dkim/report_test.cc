@@ -1,10 +1,16 @@
 // Reports of failed signatures (RFC 6651), and what asks for them.
 #include "milter-dkim/report.h"
 
+#include "common/net/descriptor.h"
 #include "milter-dkim/signature_numbers.h"
 #include "tests/unit/milter-dkim/session_world.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
 #include <filesystem>
+#include <thread>
 
 using namespace postern;
 using namespace postern::milter_dkim;
@@ -156,4 +162,31 @@ TEST_CASE("each letter of rr= stands for its failures") {
     CHECK(wants("p", result_with(signature_error_number("OK"), SignatureResult::Kind::policy)));
     CHECK(wants("all", result_with(signature_error_number("BADSIG"))));
     CHECK(ReportingRecord::parse("ra=x").wants(result_with(signature_error_number("BADSIG"))));
+}
+
+TEST_CASE("at most four reports are being sent at a time, the next is dropped") {
+    TempDir dir;
+    auto const lock = dir.write("lock", "");
+    auto const command = dir.write("sendmail", "#!/bin/sh\necho x >>\"" + dir.path("begun") +
+                                                   "\"\nflock -s \"" + lock + "\" true\n");
+    chmod(command.c_str(), 0700);
+    dir.write("begun", "");
+    net::Descriptor held(::open(lock.c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(::flock(held.get(), LOCK_EX) == 0);
+    Settings settings;
+    settings.mta_command = command;
+    Reporter const reporter;
+    std::vector<std::thread> senders;
+    std::vector<int> sent(Reporter::most_at_once, 0);
+    for (std::size_t i = 0; i < sent.size(); ++i)
+        senders.emplace_back(
+            [&, i] { sent[i] = reporter.send(settings, {"a", "a@b.example"}, "text") ? 1 : 2; });
+    while (std::ranges::count(dir.read("begun"), 'x') < Reporter::most_at_once) std::this_thread::yield();
+    auto const one_more = reporter.send(settings, {"a", "a@b.example"}, "text");
+    REQUIRE_FALSE(one_more);
+    CHECK(one_more.error().text == "report dropped: others are still being sent");
+    held.reset();
+    for (auto& each : senders) each.join();
+    CHECK(sent == std::vector<int>(Reporter::most_at_once, 1));
+    CHECK(reporter.send(settings, {"a", "a@b.example"}, "text"));
 }

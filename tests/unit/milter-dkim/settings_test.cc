@@ -55,6 +55,9 @@ TEST_CASE("every option of OpenDKIM 2.11 is in the table once") {
 TEST_CASE("a dropped option is a warning that says what to do, not an error") {
     CHECK(problems("ADSPAction discard\n") ==
           "f:1: warning: ADSPAction has no effect: ADSP (RFC 5617) is historic; use DMARC (milter-dmarc)\n");
+    CHECK(problems("KeyList /k\nInsecureKey fail\n") ==
+          "f:1: warning: KeyList has no effect: use KeyTable and SigningTable\n"
+          "f:2: warning: InsecureKey has no effect: it is called UnprotectedKey now\n");
     CHECK_FALSE(config::has_errors(load("LDAPSoftStart yes\nSendADSPReports no\nQueryCache yes\n").problems));
 }
 

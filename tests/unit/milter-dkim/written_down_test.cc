@@ -79,6 +79,21 @@ TEST_CASE("KeepTemporaryFiles keeps just what a signature signs, in each canonic
     CHECK(nowhere.log.expect("create /nonexistent/dkim.Q1."));
 }
 
+TEST_CASE("of a large body the first megabyte is kept") {
+    auto const largest = [](std::size_t size) {
+        TempDir made;
+        World signer("KeepTemporaryFiles yes\nTemporaryDirectory " + made.path());
+        signer.client = {"localhost", "127.0.0.1"};
+        signer.send(signer.plain, std::string(size - 2, 'x') + "\r\n");
+        std::size_t found = 0;
+        for (auto const& [name, text] : files_in(made.path())) found = std::max(found, text.size());
+        return found;
+    };
+    CHECK(largest(max_body_copy) == max_body_copy);
+    // One octet less than the line's end: the canonical form ends the line.
+    CHECK(largest(max_body_copy + 10) == max_body_copy + 2);
+}
+
 TEST_CASE("a failed message's header stands beside the one that its signature tells of") {
     TempDir dir;
     World signer("Diagnostics yes");
