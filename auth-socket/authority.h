@@ -33,10 +33,10 @@ class Authority {
     // authorization: whom the user wants to be, for master users; empty: itself.
     virtual Outcome check_password(Request& request, std::string_view authorization,
                                    Secret const& password) const = 0;
-    // True: check_password() will say yes, without waiting for a database or for a slow hash.
-    virtual bool is_at_hand(Request const& /*request*/, std::string_view /*authorization*/,
-                            Secret const& /*password*/) const {
-        return false;
+    // What check_password() would say, where that is yes and takes no waiting: for a database or a slow hash.
+    virtual std::optional<Outcome> login_at_hand(Request& /*request*/, std::string_view /*authorization*/,
+                                                 Secret const& /*password*/) const {
+        return std::nullopt;
     }
     // outcome.credential is set when the verdict is ok.
     virtual Outcome find_secret(Request& request, std::string_view authorization,

@@ -1,15 +1,19 @@
 // The lines of Dovecot's auth protocols.
 #include "auth-socket/protocol.h"
 
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <span>
 
 namespace postern::auth_socket {
 
 std::string tab_escape(std::string_view text) {
+    constexpr std::string_view escapes("\0\001\t\r\n", 5);
+    if (text.find_first_of(escapes) == std::string_view::npos) return std::string(text);
     std::string escaped;
     escaped.reserve(text.size());
     for (char const c : text) {
@@ -26,6 +30,7 @@ std::string tab_escape(std::string_view text) {
 }
 
 std::string tab_unescape(std::string_view text) {
+    if (!text.contains('\001')) return std::string(text);
     std::string plain;
     plain.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -69,7 +74,12 @@ Result<std::optional<std::string>> LineDecoder::next() {
         return malformed("a line is longer than " + std::to_string(limit_) + " octets");
     if (end == std::string::npos) return std::nullopt;
     auto line = buffer_.substr(taken_, end - taken_);
+    wipe(std::span(buffer_).subspan(taken_, size)); // not only when more comes: that may be tomorrow
     taken_ = end + 1;
+    if (taken_ == buffer_.size()) {
+        buffer_.clear();
+        taken_ = 0;
+    }
     return line;
 }
 

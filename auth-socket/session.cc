@@ -105,17 +105,11 @@ Result<> ClientSession::hello(std::vector<std::string> const& fields) {
     return {};
 }
 
-Result<> ClientSession::begin(std::vector<std::string> const& fields) {
-    auto command = auth_command(fields, *client_minor_);
-    if (!command) return std::unexpected(std::move(command.error()));
-    if (requests_.contains(command->id)) return malformed("AUTH with the id of an unfinished request");
-    auto const* kind = mechanism_named(command->mechanism);
-    if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
-
+ClientSession::Pending ClientSession::pending_request(AuthCommand& command, MechanismKind const& kind) {
     auto context = settings_.mechanism;
-    if (settings_.user_from_certificate) context.certificate_user = command->client.certificate_user;
+    if (settings_.user_from_certificate) context.certificate_user = command.client.certificate_user;
     context.tokens = surroundings_.tokens.get();
-    context.valid_certificate = command->client.valid_client_certificate;
+    context.valid_certificate = command.client.valid_client_certificate;
     auto const now = surroundings_.now();
     Pending pending{.serial = ++serial_,
                     .phase = Phase::waiting_out_penalty,
@@ -125,23 +119,35 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
                     .initial_response = {},
                     .held = {},
                     .account = {},
-                    .mechanism = kind->make(context),
-                    .plaintext = kind->plaintext,
+                    .mechanism = kind.make(context),
+                    .plaintext = kind.plaintext,
                     .request = {},
                     .outcome = {},
                     .is_refused = false,
                     .final_data = {}};
-    pending.request.mechanism = command->mechanism;
-    pending.request.client = command->client;
-    pending.request.id = command->id;
+    pending.request.mechanism = std::move(command.mechanism);
+    pending.request.client = std::move(command.client);
+    pending.request.id = command.id;
     pending.request.client_pid = *client_pid_;
+    return pending;
+}
+
+Result<> ClientSession::begin(std::vector<std::string> const& fields) {
+    auto command = auth_command(fields, *client_minor_);
+    if (!command) return std::unexpected(std::move(command.error()));
+    if (requests_.contains(command->id)) return malformed("AUTH with the id of an unfinished request");
+    auto const* kind = mechanism_named(command->mechanism);
+    if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
+
+    auto pending = pending_request(*command, *kind);
+    auto const& client = pending.request.client;
     if (requests_.size() >= requests_per_connection) {
         output_ += fail_line(command->id, Request{}, Outcome{});
         return {};
     }
-    if (settings_.requires_certificate && !command->client.valid_client_certificate) {
+    if (settings_.requires_certificate && !client.valid_client_certificate) {
         surroundings_.log.info("auth: {}(?,{}): the client showed no valid certificate",
-                               to_lower(command->mechanism), command->client.remote_ip);
+                               to_lower(pending.request.mechanism), client.remote_ip);
         output_ += Line("FAIL", command->id).text();
         return {};
     }
@@ -153,10 +159,10 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
             return {};
         }
     }
-    if (!command->client.no_penalty)
-        pending.begins += surroundings_.penalties.delay(command->client.remote_ip, "");
+    if (!client.no_penalty) pending.begins += surroundings_.penalties.delay(client.remote_ip, "");
+    auto const at_once = pending.begins <= pending.started;
     requests_.emplace(command->id, std::move(pending));
-    if (requests_.at(command->id).begins <= now) start(command->id);
+    if (at_once) start(command->id);
     return {};
 }
 
@@ -218,9 +224,9 @@ void ClientSession::take_step(std::uint32_t id, Step step) {
         pending.phase = Phase::waiting_for_client;
         output_ += Line("CONT", id).add(base64_encode(challenge->data)).text();
     } else if (auto const* check = std::get_if<CheckPassword>(&step)) {
-        if (!waits_for_user(id, check->user, *check)) this->check(id, *check);
+        if (!waits_for_user(id, check->user, step)) this->check(id, *check);
     } else if (auto const* need = std::get_if<NeedSecret>(&step)) {
-        if (!waits_for_user(id, need->user, *need)) ask_for_secret(id, *need);
+        if (!waits_for_user(id, need->user, step)) ask_for_secret(id, *need);
     } else if (auto const* trusted = std::get_if<Trusted>(&step)) {
         trust(id, *trusted);
     } else if (auto const* proven = std::get_if<Proven>(&step)) {
@@ -253,8 +259,8 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
     finish(id, Outcome{});
 }
 
-// Only now the user is known; what was waited for the address counts.
-bool ClientSession::waits_for_user(std::uint32_t id, std::string const& user, Step const& step) {
+// Only now the user is known; what was waited for the address counts. The step is kept for then.
+bool ClientSession::waits_for_user(std::uint32_t id, std::string const& user, Step& step) {
     auto& pending = requests_.at(id);
     auto const& client = pending.request.client;
     pending.account = authority_->account(pending.request, user);
@@ -263,7 +269,7 @@ bool ClientSession::waits_for_user(std::uint32_t id, std::string const& user, St
     if (pending.started + penalty <= surroundings_.now()) return false;
     pending.phase = Phase::waiting_out_penalty;
     pending.begins = pending.started + penalty;
-    pending.held = step;
+    pending.held = std::move(step);
     return true;
 }
 
@@ -281,11 +287,8 @@ void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
     auto& pending = requests_.at(id);
     pending.request.original_user = check.user;
     pending.request.password = check.password;
-    if (!authority_->asks_web(pending.request.mechanism) &&
-        authority_->is_at_hand(pending.request, check.authorization, check.password)) {
-        auto const outcome = authority_->check_password(pending.request, check.authorization, check.password);
-        return finish(id, outcome);
-    }
+    if (auto const outcome = authority_->login_at_hand(pending.request, check.authorization, check.password))
+        return finish(id, *outcome);
     auto const data = std::make_shared<CheckPassword const>(check);
     work(
         id,

@@ -85,11 +85,12 @@ class ClientSession final : public net::Session {
     Result<> handle(std::string& line);
     Result<> hello(std::vector<std::string> const& fields);
     Result<> begin(std::vector<std::string> const& fields);
+    Pending pending_request(AuthCommand& command, MechanismKind const& kind);
     Result<> go_on(std::vector<std::string> const& fields);
     Result<> cancel(std::vector<std::string> const& fields);
     void start(std::uint32_t id);
     void take_step(std::uint32_t id, Step step);
-    bool waits_for_user(std::uint32_t id, std::string const& user, Step const& step);
+    bool waits_for_user(std::uint32_t id, std::string const& user, Step& step);
     void work(std::uint32_t id, std::function<Outcome(Request&)> job, bool secret_only);
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);

@@ -49,30 +49,6 @@ Outcome Authenticator::check_password(Request& request, std::string_view authori
     return outcome;
 }
 
-// Only the plain case, which is the usual one: a quick hash of the first passdb that is asked, and it fits.
-bool Authenticator::is_at_hand(Request const& request, std::string_view authorization,
-                               Secret const& password) const {
-    auto const separator = settings_.username.master_separator;
-    auto const names_master = !separator.empty() && request.original_user.contains(separator[0]);
-    auto user = normalised_user(request.original_user, settings_.username, request);
-    if (!user || !authorization.empty() || names_master) return false;
-    auto asking = request;
-    asking.user = std::move(*user);
-    for (auto const& passdb : passdbs_) {
-        if (passdb.block.master || is_skipped(passdb.block, asking, false)) continue;
-        auto const rows = passdb.block.deny ? std::nullopt : passdb.database->at_hand(asking);
-        if (!rows || rows->size() != 1) return false;
-        auto stored = rows->front().value("password");
-        if (stored.empty()) return false;
-        auto const credential = read_stored_password(stored, default_scheme(passdb));
-        wipe(stored);
-        auto const* scheme = credential ? find_scheme(credential->scheme) : nullptr;
-        return scheme != nullptr && !scheme->slow &&
-               verify_password(*credential, {password.reveal(), request.original_user}).value_or(false);
-    }
-    return false;
-}
-
 Outcome Authenticator::find_secret(Request& request, std::string_view authorization,
                                    std::span<std::string const> wanted) const {
     auto outcome = login(request, authorization,

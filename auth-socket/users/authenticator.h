@@ -35,8 +35,8 @@ class Authenticator final : public Authority {
     bool asks_web(std::string_view mechanism) const override;
     Outcome check_password(Request& request, std::string_view authorization,
                            Secret const& password) const override;
-    bool is_at_hand(Request const& request, std::string_view authorization,
-                    Secret const& password) const override;
+    std::optional<Outcome> login_at_hand(Request& request, std::string_view authorization,
+                                         Secret const& password) const override;
     Outcome find_secret(Request& request, std::string_view authorization,
                         std::span<std::string const> schemes) const override;
     Outcome find_login(Request& request, std::string_view authorization) const override;
@@ -70,6 +70,10 @@ class Authenticator final : public Authority {
     Result<Credential> stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
                                          Request const& request) const;
     void verify_nobody(Request const& request, Secret const& password) const;
+    std::optional<Outcome> known_at_hand(Request& request, Secret const& password) const;
+    ConfiguredPassdb const* first_asked(Request const& request) const;
+    bool fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
+                      Secret const& password) const;
     static std::string default_scheme(ConfiguredPassdb const& passdb);
     std::string shown(Secret const& password) const;
     void say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const;

@@ -15,6 +15,8 @@ void wipe(std::string& text) {
     text.clear();
 }
 
+void wipe(std::span<char> octets) { explicit_bzero(octets.data(), octets.size()); }
+
 Secret::Secret(std::string&& text) : text_(text) { wipe(text); }
 
 Secret::Secret(Secret&& other) noexcept : text_(std::move(other.text_)) { wipe(other.text_); }

@@ -1,6 +1,7 @@
 // Passwords and keys in memory: wiped when they go, compared in constant time, never printed.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,7 @@ class Secret {
 
 // Overwrites the octets so that the compiler cannot leave it out.
 void wipe(std::string& text);
+void wipe(std::span<char> octets);
 // Takes the same time for equal lengths whatever the contents.
 bool equal_in_constant_time(std::string_view a, std::string_view b);
 // From the kernel's generator.

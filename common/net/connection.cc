@@ -1,6 +1,8 @@
 // Poll, read, let the session answer, write.
 #include "common/net/connection.h"
 
+#include "common/base/secret.h"
+
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
@@ -75,7 +77,10 @@ Result<> ConnectionLoop::run() {
             if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
             if (n == 0 || (n < 0 && errno == ECONNRESET)) return {};
             if (n < 0) return system_error("read", errno);
-            done = answer(session.receive({buffer.data(), static_cast<std::size_t>(n)}));
+            std::span const octets(buffer.data(), static_cast<std::size_t>(n));
+            auto reply = session.receive({octets.data(), octets.size()});
+            wipe(octets); // a password may be among them, and the next octets may come tomorrow
+            done = answer(std::move(reply));
         }
         if (!done) return done;
     }

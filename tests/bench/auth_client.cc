@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -117,6 +118,35 @@ class Connection {
     std::string in_;
 };
 
+// NAME=PID,PID...:SOCKET; the processes whose time is counted.
+struct Target {
+    std::string name, path;
+    std::vector<clockid_t> clocks;
+};
+
+Target read_target(std::string const& text) {
+    auto const equals = text.find('=');
+    auto const colon = text.find(':', equals);
+    if (colon == std::string::npos) fail("NAME=PID,PID...:SOCKET is wanted: " + text);
+    Target target{text.substr(0, equals), text.substr(colon + 1), {}};
+    for (auto at = equals; at < colon; at = text.find_first_of(",:", at + 1)) {
+        auto const pid = static_cast<pid_t>(std::atoi(text.c_str() + at + 1));
+        if (clock_getcpuclockid(pid, &target.clocks.emplace_back()) != 0)
+            fail("no process " + std::to_string(pid));
+    }
+    return target;
+}
+
+double cpu_seconds(Target const& target) {
+    double sum = 0;
+    for (auto const clock : target.clocks) {
+        timespec now{};
+        if (clock_gettime(clock, &now) != 0) fail("a process has gone");
+        sum += static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+    }
+    return sum;
+}
+
 double log_in(std::string const& path, Work const& work) {
     auto const all = requests(work);
     std::vector<std::unique_ptr<Connection>> connections;
@@ -156,9 +186,10 @@ void crypt_alone(char const* hash, int threads, double seconds) {
 }
 
 constexpr char const* usage =
-    "auth-client LOGINS CONNECTIONS WINDOW USERS PASSWORD PARAMETERS OK|FAIL ROUNDS NAME=SOCKET...\n"
+    "auth-client LOGINS CONNECTIONS WINDOW USERS PASSWORD PARAMETERS OK|FAIL ROUNDS "
+    "NAME=PID,PID...:SOCKET...\n"
     "Logs user0@example.com, user1@example.com ... in with PLAIN, WINDOW at a time on each connection.\n"
-    "A line for each server and round: NAME LOGINS SECONDS\n"
+    "A line for each server and round: NAME LOGINS WALL-SECONDS CPU-SECONDS\n"
     "auth-client crypt HASH THREADS SECONDS\n";
 
 } // namespace
@@ -176,10 +207,11 @@ int main(int count, char** words) try {
                     words[7]};
     for (int round = 0; round < std::atoi(words[8]); ++round)
         for (int i = 9; i < count; ++i) {
-            std::string const target = words[i];
-            auto const equals = target.find('=');
-            auto const took = log_in(target.substr(equals + 1), work);
-            std::printf("%s %d %.6f\n", target.substr(0, equals).c_str(), work.logins, took);
+            auto const target = read_target(words[i]);
+            auto const cpu = cpu_seconds(target);
+            auto const took = log_in(target.path, work);
+            std::printf("%s %d %.6f %.6f\n", target.name.c_str(), work.logins, took,
+                        cpu_seconds(target) - cpu);
             std::fflush(stdout);
         }
     return 0;

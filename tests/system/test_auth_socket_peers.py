@@ -1,10 +1,12 @@
 """auth-socket between Exim, saslauthd's clients and fail2ban, each unchanged and as their guides set them up."""
 
+import base64
 import contextlib
+import re
 import unittest
 from pathlib import Path
 
-from harness import Exim, Postfix, swaks, wait_until
+from harness import Exim, Postfix, Talk, swaks, wait_until
 from harness.sasl import auth_login
 from test_auth_socket import AuthSocketTest
 
@@ -148,6 +150,63 @@ passdb {{
         log = self.box.write("mail.log", "".join(f"Nov 29 10:00:00 mx dovecot: {line}\n" for line in lines))
         found = self.box.run(["fail2ban-regex", "-o", "ip", log, self.FILTER]).stdout.split()
         self.assertEqual(sorted(set(found)), sorted(hosts), "".join(f"{line}\n" for line in lines))
+
+
+class SecretsTest(AuthSocketTest):
+    """What is left of a password when its login is answered: nothing, in the log or in the daemon's memory."""
+
+    RIGHT, WRONG = "Right-Pass-4711-long", "Wrong-Guess-4711-long"
+
+    def test_passwords_are_neither_logged_nor_kept_in_memory(self):
+        def stored(scheme):
+            return self.box.run(["doveadm", "pw", "-s", scheme, "-p", self.RIGHT]).stdout.strip()
+
+        users = self.box.write("users", f"quick@example.com:{stored('SSHA256')}\nslow@example.com:{stored('SHA512-CRYPT')}\n")
+        conf = self.box.write("auth.conf", f"""\
+base_dir = {self.box.directory('run')}
+auth_mechanisms = plain login
+auth_failure_delay = 0
+auth_verbose = yes
+auth_debug = yes
+passdb {{
+  driver = passwd-file
+  args = {users}
+}}
+""")
+        auth = self.daemon(conf, "penalty = no\n")
+        with Talk(self.box.path("run/auth-client")) as talk:
+            sent = self.log_in(talk)
+            for number, octets in enumerate(self.writable_memory(auth.pid)):
+                for text in sent:
+                    self.assertNotIn(text, octets, f"{text} in region {number}")
+        for text in sent:
+            self.assertNotIn(text.decode(), auth.log())
+
+    def log_in(self, talk):
+        """As every user with every password; what of it must be gone."""
+        passwords = [word.encode() for word in (self.RIGHT, self.WRONG)]
+        # Base64 comes in threes: without its beginning and end it is found at any place.
+        sent = passwords + [base64.b64encode(word[shift:])[:-4] for word in passwords for shift in range(3)]
+        talk.lines("DONE")
+        talk.send("VERSION\t1\t1\nCPID\t1\n")
+        logins = [(user, password) for user in (b"quick", b"slow", b"nobody") for password in passwords]
+        for number, (user, password) in enumerate(logins):
+            plain = base64.b64encode(b"\0" + user + b"@example.com\0" + password).decode()
+            talk.send(f"AUTH\t{2 * number + 1}\tPLAIN\tservice=smtp\tresp={plain}\n").line()
+            talk.send(f"AUTH\t{2 * number + 2}\tLOGIN\tservice=smtp\n").line()
+            for word in (user + b"@example.com", password):
+                talk.send(f"CONT\t{2 * number + 2}\t{base64.b64encode(word).decode()}\n").line()
+        return sent
+
+    @staticmethod
+    def writable_memory(pid):
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                region = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw.*?(\[v\w+\])?$", line)
+                if region and not region[3]:
+                    begin, end = (int(word, 16) for word in region.groups()[:2])
+                    memory.seek(begin)
+                    yield memory.read(end - begin)
 
 
 if __name__ == "__main__":

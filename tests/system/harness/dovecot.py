@@ -130,6 +130,10 @@ class Dovecot:
     def stop(self):
         self._process.stop()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def _ended(self):
         if self._process.ended():
             raise AssertionError(f"Dovecot ended: {self._process.log()}{self.log()}")

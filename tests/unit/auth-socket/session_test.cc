@@ -214,6 +214,8 @@ TEST_CASE("what is at hand and fits is answered without a worker; everything els
     auto const held = std::make_shared<HeldUsers>();
     held->rows["quick@example.com"] = {fields({{"password", "{PLAIN}secret"}})};
     held->rows["slow@example.com"] = house.users->rows["alice@example.com"];
+    held->rows["gone@example.com"] = {fields({{"password", "{PLAIN}secret"}, {"user_disabled", "Y"}})};
+    held->rows["net@example.com"] = {fields({{"password", "{PLAIN}secret"}, {"allow_nets", "10.0.0.0/8"}})};
     auto const authority =
         std::make_shared<Authenticator>(AuthenticatorSettings{}, std::vector{passdb(held)},
                                         std::vector<ConfiguredUserdb>{}, house.hashing, house.log);
@@ -229,10 +231,12 @@ TEST_CASE("what is at hand and fits is answered without a worker; everything els
     CHECK(answer("quick", "wrong").starts_with("FAIL"));
     CHECK(answer("slow", "secret").starts_with("OK"));
     CHECK(answer("nobody", "secret").starts_with("FAIL"));
-    CHECK(house.executor.keys.size() == 3);
+    CHECK(answer("gone", "secret") == "FAIL\t5\tuser=gone@example.com\tcode=user_disabled\n");
+    CHECK(answer("net", "secret") == "FAIL\t6\tuser=net@example.com\n");
+    CHECK(house.executor.keys.size() == 5);
     held->held = false;
     CHECK(answer("quick", "secret").starts_with("OK"));
-    CHECK(house.executor.keys.size() == 4);
+    CHECK(house.executor.keys.size() == 6);
 }
 
 TEST_CASE("a client of version 1.0 takes every FAIL for good, too; one of 1.1 reads the code") {
