@@ -220,6 +220,15 @@ auth_failure_delay = 1 secs
         self.assertEqual(unknown.returncode, 67)
         self.assertEqual(sorted(doveadm("user", "*").stdout.split()),
                          [f"{name}@example.com" for name in ("alice", "bob", "gone", "scram")])
+        run = self.dovecot.run
+        client = ("auth", "test", "-a", f"{run}/auth-client", "-x", "service=smtp", "-x", "rip=192.0.2.7")
+        self.assertIn("auth succeeded", doveadm(*client, "alice@example.com", "secret").stdout)
+        self.assertEqual(doveadm(*client, "alice@example.com", "wrong", check=False).returncode, 77)
+        self.assertIn("sql(alice@example.com,192.0.2.7): Password mismatch", self.auth.log())
+        own = doveadm("user", "-a", f"{run}/auth-userdb", "alice@example.com").stdout
+        self.assertRegex(own, r"(?m)^home\t.*/mail/alice$")
+        by_hand = doveadm("auth", "login", "-a", f"{run}/login/login", "-m", f"{run}/auth-master", "bob@example.com", "secret")
+        self.assertIn("auth_mech=PLAIN", by_hand.stdout)
         login = doveadm("auth", "login", "bob@example.com", "secret").stdout
         self.assertIn("userdb extra fields", login)
         self.assertIn("auth_mech=PLAIN", login)
