@@ -131,11 +131,13 @@ void Crowd::accept_one() {
         clients_.insert_or_assign(number, std::move(made));
     }
     open_.add(1);
-    if (auto greeted = send(client, client.session->greeting()); !greeted)
-        return finish(client, greeted.error());
-    epoll_event event{EPOLLIN | EPOLLONESHOT, {.ptr = &client}};
-    if (::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, number, &event) != 0)
-        finish(client, system_error("epoll_ctl", errno).error());
+    Result<> ready;
+    {
+        std::lock_guard const turn(client.turn);
+        ready = send(client, client.session->greeting());
+        if (ready) ready = arm(client, EPOLL_CTL_ADD);
+    }
+    if (!ready) finish(client, ready.error());
 }
 
 // No worker came back since the last look, and none waits: whatever holds them up must not hold up others.
@@ -220,19 +222,35 @@ bool Crowd::may_leave() {
     return true;
 }
 
-// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
 void Crowd::serve(Client& client, std::string& buffer) {
+    Result<> done;
+    {
+        // Whoever has the client next sees all that was done here; the kernel alone would see to it, but says
+        // so to no tool.
+        std::lock_guard const turn(client.turn);
+        done = answer_guarded(client, buffer);
+        if (done) done = arm(client, EPOLL_CTL_MOD);
+    }
+    if (!done) finish(client, done.error());
+}
+
+// From here on a worker may take the client.
+Result<> Crowd::arm(Client& client, int operation) const {
+    epoll_event event{EPOLLIN | EPOLLONESHOT, {.ptr = &client}};
+    if (::epoll_ctl(poller_.get(), operation, client.fd.get(), &event) != 0)
+        return system_error("epoll_ctl", errno);
+    return {};
+}
+
+// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
+Result<> Crowd::answer_guarded(Client& client, std::string& buffer) {
     try {
-        auto const done = answer(client, buffer);
-        if (!done) return finish(client, done.error());
+        return answer(client, buffer);
     } catch (std::exception const& broken) {
         log_.error("{}: client={} closed by a failure of our own: {}", name_, client.peer.to_string(),
                    broken.what());
-        return finish(client, closed("").error());
+        return closed("");
     }
-    epoll_event event{EPOLLIN | EPOLLONESHOT, {.ptr = &client}};
-    if (::epoll_ctl(poller_.get(), EPOLL_CTL_MOD, client.fd.get(), &event) != 0)
-        finish(client, system_error("epoll_ctl", errno).error());
 }
 
 Result<> Crowd::answer(Client& client, std::string& buffer) {

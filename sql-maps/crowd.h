@@ -38,6 +38,7 @@ class Crowd {
         net::Peer peer;
         std::unique_ptr<net::Session> session;
         std::atomic<Clock::rep> heard; // of; since the epoch of Clock
+        std::mutex turn;               // of whom it is to be served by
     };
     struct Worker {
         std::thread thread;
@@ -54,6 +55,8 @@ class Crowd {
     void work(Worker& self);
     bool may_leave();
     void serve(Client& client, std::string& buffer);
+    Result<> arm(Client& client, int operation) const;
+    Result<> answer_guarded(Client& client, std::string& buffer);
     Result<> answer(Client& client, std::string& buffer);
     Result<> send(Client const& client, std::string_view bytes) const;
     void finish(Client& client, Error const& why);

@@ -15,14 +15,14 @@ namespace postern::sql_maps {
 namespace {
 
 constexpr auto postconf_timeout = std::chrono::seconds(20);
-constexpr std::string_view between_words = " \t,{}";
+constexpr std::string_view between_words = " \t,{}=";
 // Nobody's address: what matters is whether the table answers, not what.
 constexpr std::string_view probe = "postern-probe@example.invalid";
 
 std::string shell_quoted(std::string_view text) { return "'" + replace_all(text, "'", "'\\''") + "'"; }
 
 std::string edit(ParameterUse const& use, std::string const& directory, std::string const& value) {
-    return fmt::format("postconf -c {} {} {}\n", shell_quoted(directory), use.is_of_master() ? "-P" : "-e",
+    return fmt::format("postconf -c {} {} {}\n", shell_quoted(directory), use.is_command() ? "-F" : "-e",
                        shell_quoted(use.name + " = " + value));
 }
 
@@ -55,6 +55,17 @@ bool try_tables(std::vector<ParameterUse> const& uses, Settings const& settings,
     return good;
 }
 
+// Somewhere stands "proxy:$name" or "proxy:${name}".
+bool is_proxied_by_name(std::string_view output, std::string const& name) {
+    if (output.contains("proxy:${" + name + "}") || output.contains("proxy:$(" + name + ")")) return true;
+    auto const plain = "proxy:$" + name;
+    for (auto at = output.find(plain); at != std::string_view::npos; at = output.find(plain, at + 1)) {
+        auto const next = output.substr(at + plain.size()).substr(0, 1);
+        if (next.empty() || !(is_alnum(next[0]) || next[0] == '_')) return true;
+    }
+    return false;
+}
+
 } // namespace
 
 std::vector<ParameterUse> find_tables(std::string_view output) {
@@ -77,6 +88,7 @@ std::vector<ParameterUse> find_tables(std::string_view output) {
             use.proxied += rest.substr(0, taken);
             rest.remove_prefix(taken);
         }
+        if (is_proxied_by_name(output, use.name)) use.proxied = use.value;
         if (!use.tables.empty()) uses.push_back(std::move(use));
     }
     return uses;
@@ -103,12 +115,12 @@ std::string switch_back(std::vector<ParameterUse> const& uses, std::string const
 
 int import_tables(Settings settings, std::string const& directory, Log& log) {
     auto const main = postconf(directory, {"-n"});
-    auto const master = postconf(directory, {"-P"});
+    auto const commands = postconf(directory, {"-F", "*/*/command"});
     // With $name filled in, for the tables' paths; the commands keep the parameters as they stand.
     auto const main_filled = postconf(directory, {"-n", "-x"});
     auto const master_filled = postconf(directory, {"-P", "-x"});
     auto const own_service = postconf(directory, {"-n", "-h", "proxymap_service_name"});
-    for (auto const* each : {&main, &master, &main_filled, &master_filled, &own_service})
+    for (auto const* each : {&main, &commands, &main_filled, &master_filled, &own_service})
         if (!*each) {
             fmt::print(stderr, "sql-maps: {}\n", each->error().text);
             return daemon::exit_temporary;
@@ -121,7 +133,7 @@ int import_tables(Settings settings, std::string const& directory, Log& log) {
     }
     fmt::print("# Tables, each asked for {}:\n", probe);
     bool const good = try_tables(tables, settings, log);
-    auto const uses = find_tables(*main + *master);
+    auto const uses = find_tables(*main + *commands);
     fmt::print("\n# Switch over, while sql-maps runs:\n{}",
                switch_over(uses, directory, listening_service(settings)));
     fmt::print("\n# Switch back:\n{}", switch_back(uses, directory, std::string(trim(*own_service))));

@@ -10,20 +10,21 @@
 
 namespace postern::sql_maps {
 
-// One parameter that names SQL tables, of main.cf or of a service in master.cf.
+// One parameter that names SQL tables, of main.cf or of a service in master.cf, or a service's command.
 struct ParameterUse {
-    std::string name;                // "virtual_alias_maps", "smtp/inet/smtpd_sender_login_maps"
-    std::string value;               // as it stands
-    std::string proxied;             // the same with "proxy:" before each SQL table
+    std::string name;    // "virtual_alias_maps", "smtp/inet/smtpd_sender_login_maps", "smtp/inet/command"
+    std::string value;   // as it stands
+    std::string proxied; // the same with "proxy:" before each SQL table
     std::vector<std::string> tables; // "pgsql:/etc/postfix/x.cf"
 
-    bool is_of_master() const { return name.contains('/'); }
+    bool is_command() const { return name.ends_with("/command"); }
 };
 
-// From the lines "name = value" that postconf(1) prints.
+// From the lines "name = value" that postconf(1) prints. What "proxy:$name" refers to stays without "proxy:".
 std::vector<ParameterUse> find_tables(std::string_view postconf_output);
 
-// The postconf commands that switch over, or back. service: what proxymap_service_name is to be; before: what
+// The postconf commands that switch over, or back; options in master.cf change with their whole command, as
+// postconf -P takes no value with blanks. service: what proxymap_service_name is to be; before: what
 // it is now, empty when it is not set.
 std::string switch_over(std::vector<ParameterUse> const& uses, std::string const& directory,
                         std::string const& service);

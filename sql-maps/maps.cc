@@ -96,15 +96,15 @@ Maps::Maps(MapLimits limits, DomainList::TableLookup stock, Log& log, Metrics& m
 Result<std::string> Maps::may_use(std::string const& path) const {
     auto const real = real_path(path);
     if (!real) return system_error(path, errno);
-    bool allowed = false;
-    for (auto const& directory : limits_.directories) {
-        auto const base = real_path(directory);
-        allowed = allowed || (base && real->starts_with(*base + "/"));
-    }
-    if (!allowed)
+    std::optional<std::string> base;
+    for (auto const& directory : limits_.directories)
+        if (auto const each = real_path(directory); each && !base && real->starts_with(*each + "/"))
+            base = each;
+    if (!base)
         return permanent(fmt::format("{} is not below any of map_directories ({})", *real,
                                      join(limits_.directories, ", ")));
-    for (auto const& each : {*real, real->substr(0, real->rfind('/'))}) {
+    // The file, and every directory from its own up to the one that the configuration names.
+    for (auto each = *real; each.size() >= base->size(); each.resize(each.rfind('/'))) {
         struct stat status{};
         if (::stat(each.c_str(), &status) != 0) return system_error(each, errno);
         if (strangers_may_write(status))

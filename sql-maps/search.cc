@@ -15,7 +15,7 @@ constexpr std::pair<std::string_view, MapClass> class_names[] = {
     {"domain", MapClass::domain},
     {"virtual_mailbox_domains", MapClass::domain},
     {"virtual_alias_domains", MapClass::domain},
-    {"relay_domains", MapClass::domain},
+    {"relay_domains", MapClass::parents},
     {"mydestination", MapClass::domain},
     {"address", MapClass::address},
     {"sender_login", MapClass::address},
@@ -148,17 +148,20 @@ std::optional<MapClass> parse_map_class(std::string_view name) {
 std::string_view map_class_names() {
     return "virtual, canonical, generic, transport, access, sender_login, sender_bcc, recipient_bcc, "
            "relocated, "
-           "virtual_mailbox, domain, address, plain";
+           "virtual_mailbox, relay_domains, domain, address, plain";
 }
 
 std::vector<Candidate> candidates(std::string_view text, MapClass map_class, SearchRules const& rules) {
     auto const key = to_lower(text);
-    auto const address = divided(key, rules.recipient_delimiter);
+    auto address = divided(key, rules.recipient_delimiter);
+    // What goes back into the result is as the client wrote it.
+    address.extension = text.substr(address.user.size(), address.extension.size());
     bool const rewriting = map_class == MapClass::rewriting;
     Keys keys;
     switch (map_class) {
     case MapClass::plain:
     case MapClass::domain: keys.add(key); break;
+    case MapClass::parents: add_domains(keys, key, false); break;
     case MapClass::address:
     case MapClass::rewriting:
         add_full(keys, key, address, rewriting);

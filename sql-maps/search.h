@@ -15,7 +15,8 @@ namespace postern::sql_maps {
 // The parameter that names the table decides how it is searched.
 enum class MapClass {
     plain,     // the key as it came, in lower case
-    domain,    // virtual_mailbox_domains, relay_domains: the same
+    domain,    // virtual_mailbox_domains, mydestination: the same
+    parents,   // relay_domains: d, parent ... (parent_domain_matches_subdomains, as by default)
     address,   // sender_login, bcc, relocated, sender_dependent_relayhost: u+x@d, u@d, (u+x, u), @d
     rewriting, // virtual, canonical: as address; an extension that was left out comes back in the result
     mailbox,   // virtual_mailbox_maps: u+x@d, u@d, @d

@@ -251,7 +251,7 @@ void check_together(SettingsResult& result, std::string const& file) {
         settings.proxymap_listen->address.to_string() == stock->to_string())
         error(
             "proxymap_listen and stock_proxymap are the same socket: give the stock service another name in "
-            "master.cf (proxymap-stock) and set stock_proxymap to it");
+            "master.cf (proxymap-stock, running \"proxymap -n proxymap\") and set stock_proxymap to it");
 }
 
 SettingsResult apply(config::ReadResult read, std::string const& file) {

@@ -104,8 +104,9 @@ class Pool::Impl {
     std::deque<Waiter*> waiters_; // the longest waiting first; each waits in wait()
     std::condition_variable reaper_wake_;
     std::vector<Host> hosts_;
-    std::vector<Idle> idle_; // the longest unused first
-    std::size_t total_ = 0;  // idle, leased and being made
+    std::vector<Idle> idle_;     // the longest unused first
+    std::size_t total_ = 0;      // idle, leased and being made
+    std::size_t connecting_ = 0; // being made
     bool stopping_ = false;
     std::minstd_rand random_{std::random_device{}()};
     std::thread reaper_;
@@ -202,6 +203,7 @@ Result<std::optional<Lease>> Pool::Impl::wait(Lock& lock, Deadline deadline) {
         me.woken.wait(lock, called);
     else if (!me.woken.wait_until(lock, deadline.point(), called)) {
         std::erase(waiters_, &me);
+        if (total_ < settings_.size) return temporary("no database host answered in time");
         return temporary(fmt::format("no database connection was free in time; all {} are busy and {} more "
                                      "lookups wait: raise pool_size, or look for slow queries",
                                      settings_.size, waiters_.size()));
@@ -243,6 +245,8 @@ std::optional<Lease> Pool::Impl::take_idle(Lock& lock) {
 Result<std::optional<Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadline) {
     bool const late = deadline.expired();
     auto const chosen = late ? std::nullopt : choose_host();
+    // Another lookup is about to find out whether a host is back.
+    if (!chosen && !late && connecting_ > 0) return wait(lock, deadline);
     if (!chosen) {
         // Those who wait get the same answer, not a wait for a connection that nobody makes.
         if (!waiters_.empty()) call_next();
@@ -250,12 +254,17 @@ Result<std::optional<Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadli
     }
     auto& host = hosts_[*chosen]; // never moves: hosts_ does not grow
     ++total_;
+    ++connecting_;
     lock.unlock();
     auto made = settings_.connector(host.server, deadline.or_after(settings_.connect_timeout));
     lock.lock();
+    --connecting_;
     if (made) {
         open_.add(1);
         host_answers(host);
+        for (auto room = settings_.size - std::min(settings_.size, total_); room > 0 && !waiters_.empty();
+             --room)
+            call_next();
         return Lease{std::move(*made), *chosen, true};
     }
     make_room();
@@ -297,8 +306,11 @@ void Pool::Impl::host_failed(Host& host, Error const& error) {
     host.last_error = error.text;
     host.up.set(0);
     host.down = true;
+    // The drivers' errors begin with the host's name, and this line has it already.
+    std::string_view why = error.text;
+    if (why.starts_with(host.name + ": ")) why.remove_prefix(host.name.size() + 2);
     log_.warning("connect to {} server {}: {}; pool={} retry_in={}ms", to_string(driver_), host.name,
-                 printable(error.text, 500), settings_.name, host.interval.count());
+                 printable(why, 500), settings_.name, host.interval.count());
 }
 
 std::string Pool::Impl::why_all_down() const {

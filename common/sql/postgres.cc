@@ -30,9 +30,10 @@ using ResultHandle = std::unique_ptr<PGresult, ClearResult>;
 
 constexpr Oid text_type = 25; // pg_type: text
 // SQLSTATE, errcodes.txt
-constexpr std::string_view no_such_statement = "26000";     // invalid_sql_statement_name
-constexpr std::string_view plan_is_old = "0A000";           // "cached plan must not change result type"
-constexpr auto listener_pause = std::chrono::seconds(60);   // of silence, then it is asked whether it lives
+constexpr std::string_view no_such_statement = "26000"; // invalid_sql_statement_name
+constexpr std::string_view plan_is_old = "0A000";       // "cached plan must not change result type"
+constexpr auto listener_pause =
+    std::chrono::milliseconds(60'000);                      // of silence, then it is asked whether it lives
 constexpr auto listener_patience = std::chrono::seconds(5); // for that
 constexpr std::size_t max_known = 256;                      // statements that one connection remembers
 

@@ -6,6 +6,7 @@ import random
 import re
 import threading
 import time
+from contextlib import contextmanager
 
 from harness import MariaDb, Postgres, Sqlite, Talk, wait_until
 from sql_tables import JOINED, KEYS, QUERIES, SCHEMA, TableTest, many_keys
@@ -185,9 +186,7 @@ class ServerTest(Differential):
             self.assertRegex(error, "query error|lookup error")
         database.start()
         # The pause after a failure is one second.
-        back = time.monotonic()
         wait_until(lambda: self.postfix.postmap(key, f"proxy:{table}")[:2] == (0, "a1@x"), 2, "the table answers again")
-        self.assertLess(time.monotonic() - back, 2)
         # A restart between two lookups costs none of them.
         database.kill()
         database.start()
@@ -219,10 +218,9 @@ class ServerTest(Differential):
         except AssertionError:
             return False
 
-    def killed_under_load(self, database):
-        """Clients that never stop asking see values and "try again", and no "not found", while the server dies twice."""
-        self.serve(database, "pool_size = 4\nquery_timeout = 2s")
-        table = self.table("plain", QUERIES["plain"])
+    @contextmanager
+    def load(self, table):
+        """20 clients that never stop asking; gives a function that counts the replies so far, by what they say."""
         request = (f"request\0lookup\0table\0{table}\0flags\0" "64\0key\0alice@example.com\0\0").encode()
         seen, stop = [collections.Counter() for _ in range(20)], threading.Event()
 
@@ -237,18 +235,42 @@ class ServerTest(Differential):
         threads = [threading.Thread(target=ask_on, args=[counter]) for counter in seen]
         for thread in threads:
             thread.start()
-        for _ in range(2):
-            before = sum(counter[ANSWER] for counter in seen)
-            wait_until(lambda: sum(counter[ANSWER] for counter in seen) > before + 200, 20, "answers")
-            database.kill()
-            wait_until(lambda: any(counter[RETRY] for counter in seen), 20, "temporary errors")
-            wait_until(lambda: self.starts(database), 30, "the killed server's last processes are gone")
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            yield lambda what: sum(counter[what] for counter in seen)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         total = sum(seen, collections.Counter())
-        self.assertEqual(set(total), {ANSWER, RETRY}, total)
-        wait_until(lambda: self.postfix.postmap("alice@example.com", f"proxy:{table}")[:2] == (0, "a1@x"), 2, "it is back")
+        self.assertLessEqual(set(total), {ANSWER, RETRY}, total)
+
+    def more_answers(self, count):
+        before = count(ANSWER)
+        wait_until(lambda: count(ANSWER) > before + 200, 20, "answers")
+
+    def killed_under_load(self, database):
+        """Clients that never stop asking see values and "try again", and no "not found", while the server dies twice."""
+        self.serve(database, "pool_size = 4\nquery_timeout = 2s")
+        table = self.table("plain", QUERIES["plain"])
+        with self.load(table) as count:
+            for _ in range(2):
+                self.more_answers(count)
+                before = count(RETRY)
+                database.kill()
+                wait_until(lambda: count(RETRY) > before, 20, "temporary errors")
+                wait_until(lambda: self.starts(database), 30, "the killed server's last processes are gone")
+            self.more_answers(count)
+
+    def swapped_under_load(self, one, two):
+        """Of two servers one always lives: whichever is killed, the clients go on to see values, and no "not found"."""
+        self.serve(one, "pool_size = 4\nquery_timeout = 5s")
+        table = self.table("plain", QUERIES["plain"] + "\nretry_interval = 1", f"127.0.0.1:{one.port} 127.0.0.1:{two.port}")
+        with self.load(table) as count:
+            for dying in (one, two, one):
+                self.more_answers(count)
+                dying.kill()
+                self.more_answers(count)
+                wait_until(lambda: self.starts(dying), 30, "the killed server's last processes are gone")
 
     def dead_host_first(self, database):
         self.serve(database)
@@ -276,6 +298,9 @@ class PostgresTest(ServerTest):
     def test_a_server_killed_under_load_is_never_not_found(self):
         self.killed_under_load(self.enterContext(Postgres(self.box, SCHEMA)))
 
+    def test_one_of_two_servers_killed_under_load_is_never_not_found(self):
+        self.swapped_under_load(*(self.enterContext(Postgres(self.box, SCHEMA, name=name)) for name in ("one", "two")))
+
     def test_a_dead_host_is_passed_over(self):
         self.dead_host_first(self.enterContext(Postgres(self.box, SCHEMA)))
 
@@ -302,6 +327,9 @@ class MariaDbTest(ServerTest):
 
     def test_a_server_killed_under_load_is_never_not_found(self):
         self.killed_under_load(self.enterContext(MariaDb(self.box, SCHEMA)))
+
+    def test_one_of_two_servers_killed_under_load_is_never_not_found(self):
+        self.swapped_under_load(*(self.enterContext(MariaDb(self.box, SCHEMA, name=name)) for name in ("one", "two")))
 
     def test_a_dead_host_is_passed_over(self):
         self.dead_host_first(self.enterContext(MariaDb(self.box, SCHEMA)))

@@ -152,8 +152,10 @@ TEST_CASE("At the limit of a crowd's connections the next one waits, and is serv
     CHECK(second.ask("y\n") == "y\n");
     CHECK(world.metrics.text().contains("postern_connections_open{listener=\"test\"} 2"));
     first.reset();
-    CHECK(third.receive() == "hello\n");
-    CHECK(third.receive() == "x\n");
+    // Two writes, which may come as one.
+    auto got = third.receive();
+    if (got == "hello\n") got += third.receive();
+    CHECK(got == "hello\nx\n");
 }
 
 TEST_CASE("A stopping crowd answers what was asked and closes what is idle") {

@@ -5,7 +5,9 @@
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/test_log.h"
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 using namespace postern;
 using namespace postern::sql_maps;
@@ -151,6 +153,46 @@ TEST_CASE("Files elsewhere, and files that strangers may write, are refused") {
     CHECK(world.ask(table, "k") == "x");
     CHECK(world.ask("sqlite:relative.cf", "k").contains("the path is not absolute"));
     CHECK(world.ask("unix:passwd.byname", "k").contains("is not an SQL table"));
+}
+
+TEST_CASE("Every directory from the one that is allowed down to the file must be safe from strangers") {
+    World world;
+    for (auto const* directory : {"a", "a/b"})
+        std::filesystem::create_directory(world.scratch.path(directory));
+    auto const table = world.table("query = SELECT 'x'", "a/b/y.cf");
+    CHECK(world.ask(table, "k") == "x");
+    std::filesystem::permissions(world.scratch.path("a"), std::filesystem::perms(0777));
+    world.table("query = SELECT 'changed'", "a/b/y.cf");
+    CHECK(world.ask(table, "k").contains("may be changed by others than root: mode 0777"));
+}
+
+TEST_CASE("A link that is turned while it is read never shows a file from elsewhere") {
+    World world;
+    test::Scratch const elsewhere;
+    auto const inside = world.table("query = SELECT 'inside'", "inside.cf").substr(7);
+    auto const outside =
+        elsewhere.write("outside.cf", "dbpath = " + world.database + "\nquery = SELECT 'outside'\n");
+    auto const link = world.scratch.path("link.cf");
+    auto const turn = [&](std::string const& target) {
+        std::filesystem::create_symlink(target, link + ".new");
+        std::filesystem::rename(link + ".new", link);
+    };
+    turn(inside);
+    std::atomic<bool> stop = false;
+    std::thread turner([&] {
+        for (int i = 0; !stop; ++i) turn(i % 2 == 0 ? outside : inside);
+    });
+    int read = 0, refused = 0, strange = 0;
+    for (int i = 0; (read < 300 || refused < 300) && i < 100'000; ++i) {
+        auto const answer = world.maps.lookup("sqlite:" + link, "k");
+        ++(!answer ? refused : *answer == "inside" ? read : strange);
+    }
+    stop = true;
+    turner.join();
+    CHECK(read >= 300);
+    CHECK(refused >= 300);
+    CHECK(strange == 0);
+    world.log.expect("table \"");
 }
 
 TEST_CASE("A locked database, a missing one and a refused query are errors, never not found") {

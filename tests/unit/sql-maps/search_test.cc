@@ -23,7 +23,7 @@ std::string keys(std::string_view key, std::string_view map_class,
 } // namespace
 
 TEST_CASE("Virtual and canonical search addresses, local users and domains, in lower case") {
-    CHECK(keys("Alice+Ext@Va.Test", "virtual") == "alice+ext@va.test alice@va.test(+ext) @va.test");
+    CHECK(keys("Alice+Ext@Va.Test", "virtual") == "alice+ext@va.test alice@va.test(+Ext) @va.test");
     CHECK(keys("u+x@local.example", "canonical") ==
           "u+x@local.example u@local.example(+x) u+x u(+x) @local.example");
     CHECK(keys("alice", "virtual") == "alice");
@@ -45,6 +45,7 @@ TEST_CASE("Extensions are split as Postfix splits them") {
 TEST_CASE("Mailboxes, relay tables and plain ones have their own keys") {
     CHECK(keys("u+x@local.example", "virtual_mailbox") == "u+x@local.example u@local.example @local.example");
     CHECK(keys("Example.COM", "domain") == "example.com");
+    CHECK(keys("a.Example.COM", "relay_domains") == "a.example.com example.com com");
     CHECK(keys("U+x@D", "plain") == "u+x@d");
     CHECK(keys("bob@example.com", "sender_login") == "bob@example.com @example.com");
 }

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -210,6 +211,40 @@ TEST_CASE("With every host down the error is temporary and at once, and the host
     std::this_thread::sleep_for(40ms);
     CHECK(ask(pool) == "a");
     CHECK(log.contains("mysql server a answers again"));
+}
+
+TEST_CASE("While one lookup finds out whether a host is back, the others wait for what it finds") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    std::atomic<int> tries = 0;
+    std::promise<void> decided;
+    auto const decision = decided.get_future().share();
+    auto how = settings(world, {"a"});
+    how.size = 20;
+    how.retry_interval = 200ms;
+    how.connector = [&, connect = how.connector](sql::ServerSettings const& server, Deadline deadline) {
+        if (++tries > 1) decision.wait();
+        return connect(server, deadline);
+    };
+    world.down["a"] = true;
+    sql::Pool pool(how, log, metrics);
+    CHECK(ask(pool).starts_with("temporary: no database host answers"));
+    CHECK(log.expect("connection refused"));
+    {
+        std::lock_guard const lock(world.mutex);
+        world.down["a"] = false;
+    }
+    auto first = std::async(std::launch::async, [&] {
+        while (ask(pool) != "a") std::this_thread::yield();
+    });
+    while (tries < 2) std::this_thread::yield();
+    std::vector<std::future<std::string>> others;
+    for (int i = 0; i < 10; ++i) others.push_back(std::async(std::launch::async, [&] { return ask(pool); }));
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    decided.set_value();
+    first.get();
+    for (auto& other : others) CHECK(other.get() == "a");
 }
 
 TEST_CASE("Sockets are preferred to addresses and those to URIs") {
