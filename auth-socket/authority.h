@@ -41,6 +41,11 @@ class Authority {
     // outcome.credential is set when the verdict is ok.
     virtual Outcome find_secret(Request& request, std::string_view authorization,
                                 std::span<std::string const> schemes) const = 0;
+    // After a challenge mechanism has proven the secret: somebody may still object. May block.
+    virtual bool settles() const { return false; }
+    virtual Outcome settle(Request&, Outcome const& outcome) const { return outcome; }
+    // How a login ended; blocks on nothing.
+    virtual void report(Request const&, Outcome const&) const {}
     // Without a password: PASS, EXTERNAL, ANONYMOUS.
     virtual Outcome find_login(Request& request, std::string_view authorization) const = 0;
     // login: what the password query of this user's login said; null for plain lookups.

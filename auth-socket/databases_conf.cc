@@ -65,8 +65,8 @@ DatabaseBlock read_database(Block const& block, std::vector<Problem>& problems) 
     database.args = block.value("args").value_or("");
     database.default_fields = argument_fields(block.value("default_fields").value_or(""));
     database.override_fields = argument_fields(block.value("override_fields").value_or(""));
-    for (auto const word : split_words(block.value("mechanisms").value_or(""), " \t,"))
-        database.mechanisms.push_back(to_upper(word));
+    auto const mechanisms = block.value("mechanisms").value_or("");
+    for (auto const word : split_words(mechanisms, " \t,")) database.mechanisms.push_back(to_upper(word));
     if (database.driver == "oauth2" && database.mechanisms.empty())
         database.mechanisms = {"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"};
     database.username_filter = block.value("username_filter").value_or("");

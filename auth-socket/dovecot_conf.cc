@@ -2,6 +2,7 @@
 #include "auth-socket/settings.h"
 
 #include "common/base/text.h"
+#include "common/http/http.h"
 #include "common/json/json.h"
 
 #include <algorithm>
@@ -208,6 +209,16 @@ void check_mechanisms(Settings& settings, Block const& root, std::vector<Problem
              "auth_mechanisms has OAUTHBEARER or XOAUTH2, but no passdb oauth2 checks tokens"});
 }
 
+void check_policy(Settings const& settings, Block const& root, std::vector<Problem>& problems) {
+    auto const& policy = settings.policy;
+    if (policy.server_url.empty()) return;
+    if (policy.hash_nonce.empty())
+        complain(problems, root.place, "auth_policy_server_url needs auth_policy_hash_nonce");
+    if (!http::is_available() || !json::is_available())
+        complain(problems, root.place,
+                 "auth_policy_server_url: this auth-socket was built without libcurl or nlohmann-json");
+}
+
 } // namespace
 
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
@@ -224,6 +235,11 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
             if (config::parse_boolean(each.value).value_or(false)) list.value += each.name + " ";
         ours.push_back(std::move(list));
     }
+    for (auto const* block : root.all("auth_policy_request_attributes")) { // 2.4: a list of pairs
+        config::Assignment list{"auth_policy_request_attributes", "", block->place};
+        for (auto const& each : block->settings) list.value += each.name + "=" + each.value + " ";
+        ours.push_back(std::move(list));
+    }
     auto const found = dovecot_table().apply(settings, ours);
     problems.insert(problems.end(), found.begin(), found.end());
     if (auto const* service = root.find("service", "auth"); service != nullptr) {
@@ -234,6 +250,7 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
     if (newer) add_dovecot24_tokens(root, settings, problems);
     settings.userdbs = understand_databases(root, "userdb", problems);
     check_mechanisms(settings, root, problems);
+    check_policy(settings, root, problems);
     if (settings.passdbs.empty()) complain(problems, root.place, "no passdb { } block: nobody could log in");
     settings.listeners = understand_listeners(root, settings, own, problems);
     if (settings.listeners.empty()) complain(problems, root.place, "no listener in service auth { }");

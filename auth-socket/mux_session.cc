@@ -88,6 +88,12 @@ void MuxSession::begin() {
 
 // Without an answer the client reports that it could not ask: there is no word for "try again later".
 std::string MuxSession::answer(Outcome const& outcome) {
+    if (outcome.wait_first.count() > 0) { // the policy server wants it slowed down
+        begins_ =
+            surroundings_.now() + std::min<std::chrono::milliseconds>(outcome.wait_first, answer_limit / 2);
+        return {};
+    }
+    authority_->report(*request_, outcome);
     surroundings_.counts.count(request_->mechanism, outcome.verdict);
     if (outcome.verdict == Verdict::ok) surroundings_.penalties.succeeded("", account_);
     if (outcome.verdict == Verdict::password_mismatch || outcome.verdict == Verdict::unknown_user)

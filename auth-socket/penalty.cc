@@ -2,18 +2,19 @@
 #include "auth-socket/penalty.h"
 
 #include "auth-socket/client_network.h"
+#include "auth-socket/schemes/kinds.h"
 #include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <algorithm>
-#include <functional>
 
 namespace postern::auth_socket {
 
 using std::chrono::milliseconds;
 
 Penalties::Penalties(PenaltySettings settings, TimeSource now)
-    : settings_(settings), now_(std::move(now)), salt_(random_octets(16)) {}
+    : settings_(settings), now_(std::move(now)), salt_(settings_.shared ? std::string() : random_octets(16)) {
+}
 
 namespace {
 
@@ -60,24 +61,44 @@ void Penalties::count(std::string const& key, std::string_view user, std::option
     }
 }
 
+// Dovecot's policy server is told as many bits of a wrong password, which is often nearly the right one.
+constexpr std::uint64_t shared_bits = 0xfff;
+
+std::uint64_t Penalties::guess_of(std::string_view user, std::string_view password) const {
+    std::string text; // with room for all of it at once: a growing string would leave copies behind
+    text.reserve(salt_.size() + user.size() + 1 + password.size());
+    text.append(salt_).append(user).append(1, '\0').append(password);
+    auto const hash = kinds::digest("SHA256", text);
+    wipe(text);
+    std::uint64_t number = 0;
+    for (std::size_t i = 0; i < 8; ++i) number = number << 8 | static_cast<unsigned char>(hash[i]);
+    return settings_.shared ? number & shared_bits : number;
+}
+
 void Penalties::failed(std::string_view address, std::string_view user,
                        std::optional<std::string_view> password) {
     if (!settings_.enabled) return;
-    std::optional<std::uint64_t> guess;
-    if (password) {
-        std::string text; // with room for all of it at once: a growing string would leave copies behind
-        text.reserve(salt_.size() + user.size() + 1 + password->size());
-        text.append(salt_).append(user).append(1, '\0').append(*password);
-        guess = std::hash<std::string>{}(text);
-        wipe(text);
-    }
-    std::lock_guard const lock(mutex_);
-    count(address_key(address), user, guess);
-    count(user_key(user), user, guess);
+    PenaltyEvent event{std::string(address), std::string(user), {}, false};
+    if (password) event.guess = guess_of(user, *password);
+    apply(event);
+    if (listener_) listener_(event);
 }
 
 void Penalties::succeeded(std::string_view address, std::string_view user) {
+    PenaltyEvent const event{std::string(address), std::string(user), {}, true};
+    apply(event);
+    if (listener_) listener_(event);
+}
+
+void Penalties::apply(PenaltyEvent const& event) {
+    if (!settings_.enabled) return;
     std::lock_guard const lock(mutex_);
+    if (event.succeeded) return forget(event.address, event.user);
+    count(address_key(event.address), event.user, event.guess);
+    count(user_key(event.user), event.user, event.guess);
+}
+
+void Penalties::forget(std::string_view address, std::string_view user) {
     for (auto const& key : {address_key(address), user_key(user)}) {
         auto const at = entries_.find(key);
         if (at == entries_.end() || at->second.several || at->second.user != user) continue;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <mutex>
@@ -26,6 +27,17 @@ struct PenaltySettings {
     std::chrono::milliseconds longest_per_user{2000};
     std::chrono::seconds forgotten_after{60};
     std::size_t entries = 50000; // beyond it the one unused longest goes
+    // Guesses are compared between machines: by a hash that is the same on all of them, and too short to find
+    // the password by.
+    bool shared = false;
+};
+
+// What one machine tells the others.
+struct PenaltyEvent {
+    std::string address, user;
+    std::optional<std::uint64_t> guess; // of a shared hash; absent: of a challenge
+    bool succeeded = false;
+    bool operator==(PenaltyEvent const&) const = default;
 };
 
 // Thread-safe.
@@ -43,6 +55,10 @@ class Penalties {
     // Forgets the user's failures, and the address's where all of them were this user's: somebody with an
     // account of his own could otherwise clear his address between two guesses at another's.
     void succeeded(std::string_view address, std::string_view user);
+    // Called with each event of this machine, and told to nobody where it came from apply(). To be set before
+    // there are threads.
+    void tell(std::function<void(PenaltyEvent const&)> listener) { listener_ = std::move(listener); }
+    void apply(PenaltyEvent const& event);
     std::size_t size() const;
 
   private:
@@ -55,11 +71,14 @@ class Penalties {
         std::list<std::string>::iterator position;
     };
     std::chrono::milliseconds wait(std::string const& key, std::chrono::milliseconds longest) const;
+    std::uint64_t guess_of(std::string_view user, std::string_view password) const;
     void count(std::string const& key, std::string_view user, std::optional<std::uint64_t> guess);
+    void forget(std::string_view address, std::string_view user);
 
     PenaltySettings const settings_;
     TimeSource now_;
-    std::string salt_;
+    std::string salt_; // none where guesses are shared
+    std::function<void(PenaltyEvent const&)> listener_;
     mutable std::mutex mutex_; // guards entries_ and order_
     std::map<std::string, Entry, std::less<>> entries_;
     std::list<std::string> order_; // keys, the one used last at the end

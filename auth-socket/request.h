@@ -24,10 +24,12 @@ struct Request {
     std::string answered_by;   // the driver of the passdb that knew the user, for the log
     std::uint32_t id = 0;
     std::uint32_t client_pid = 0;
-    Secret password;                        // for %w; plaintext mechanisms only
-    Fields passdb;                          // what the passdbs said: %{passdb:name}
-    Fields userdb;                          // and the userdbs: %{userdb:name}
-    Fields oauth2;                          // and the access token: %{oauth2:name}
+    Secret password; // for %w; plaintext mechanisms only
+    Fields passdb;   // what the passdbs said: %{passdb:name}
+    Fields userdb;   // and the userdbs: %{userdb:name}
+    Fields oauth2;   // and the access token: %{oauth2:name}
+    Fields policy;   // what only the policy server is told: %{hashed_password}, %{requested_username}
+    bool policy_asked = false;              // before the password, once for a login
     Deadline answer_by = Deadline::never(); // when the client goes away
 
     // "(user,192.0.2.1,<session>)", as every log line about a request has it.
@@ -64,6 +66,9 @@ struct Outcome {
     // find_secret() only, and then always but for a temporary failure. With a verdict that is not ok the
     // mechanism goes on with it all the same, so that the client learns nothing before it has proven itself.
     std::optional<Credential> credential;
+    bool refused_by_policy = false; // the policy server's word, not a database's
+    // Not the end: the login is to be tried again after so long.
+    std::chrono::milliseconds wait_first{0};
     bool credential_is_invented = false; // nobody's: whatever the client proves, the verdict stands
 };
 

@@ -2,6 +2,7 @@
 #include "auth-socket/service.h"
 
 #include "auth-socket/mux_session.h"
+#include "auth-socket/policy/policed_authority.h"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,19 @@ namespace {
 // Postfix's and Dovecot's processes keep their connections for as long as they live.
 constexpr std::chrono::hours idle_timeout{24 * 30};
 
+constexpr std::chrono::seconds redis_connect_time{3};
+
+redis::ServerSettings redis_server(OwnSettings const& own) {
+    auto const& address = *own.penalty_redis;
+    redis::ServerSettings server;
+    server.path = address.path;
+    server.host = address.host.empty() ? "127.0.0.1" : address.host;
+    server.port = address.port;
+    server.user = own.penalty_redis_user;
+    server.password = own.penalty_redis_password;
+    return server;
+}
+
 // They mostly wait, for token endpoints and the policy server, each for a few seconds at the most.
 constexpr std::size_t web_threads = 100;
 
@@ -27,6 +41,7 @@ std::string host_name() {
 PenaltySettings penalty_settings(OwnSettings const& own) {
     PenaltySettings settings;
     settings.enabled = own.penalty;
+    settings.shared = own.penalty_redis.has_value();
     return settings;
 }
 
@@ -59,7 +74,26 @@ AuthService::AuthService(Configuration configuration, OwnSettings own, Loader lo
       surroundings_{
           workers_,        logins_, penalties_, log,          now_, static_cast<std::uint32_t>(getpid()),
           connection_ids_, counts_, nullptr,    &web_workers_},
-      master_(std::move(master)) {}
+      master_(std::move(master)) {
+    configuration_ = finished(Configuration(*configuration_));
+    if (own_.penalty_redis && own_.penalty)
+        shared_penalties_.emplace(
+            penalties_,
+            [this] { return redis::connect(redis_server(own_), Deadline::after(redis_connect_time)); },
+            own_.penalty_redis_key, log_);
+}
+
+std::shared_ptr<Configuration const> AuthService::finished(Configuration configuration) {
+    configuration.authority = configuration.users.authenticator;
+    auto const& policy = configuration.settings.policy;
+    if (configuration.authority != nullptr && !policy.server_url.empty()) {
+        auto server = std::make_shared<PolicyServer const>(
+            policy, http::make_client({}, "postern-auth-socket"), now_, log_);
+        configuration.authority = std::make_shared<PolicedAuthority const>(
+            configuration.users.authenticator, std::move(server), web_workers_, log_);
+    }
+    return std::make_shared<Configuration const>(std::move(configuration));
+}
 
 std::shared_ptr<Configuration const> AuthService::current() const {
     std::lock_guard const lock(configuration_mutex_);
@@ -135,16 +169,15 @@ MasterSettings AuthService::master_settings(ListenerSettings const& listener) co
 net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
     if (listener.role == Role::master || listener.role == Role::userdb) {
         return [this, settings = master_settings(listener)](net::Peer const& peer, net::Waker waker) {
-            return std::make_unique<MasterSession>(settings, current()->users.authenticator, surroundings_,
-                                                   peer, std::move(waker));
+            return std::make_unique<MasterSession>(settings, current()->authority, surroundings_, peer,
+                                                   std::move(waker));
         };
     }
     if (listener.role == Role::mux) {
         return [this](net::Peer const&, net::Waker waker) {
             auto const configuration = current();
             return std::make_unique<MuxSession>(configuration->settings.client.failure_delay,
-                                                configuration->users.authenticator, surroundings_,
-                                                std::move(waker));
+                                                configuration->authority, surroundings_, std::move(waker));
         };
     }
     return [this, listener](net::Peer const&, net::Waker waker) -> std::unique_ptr<net::Session> {
@@ -153,13 +186,14 @@ net::SessionFactory AuthService::factory(ListenerSettings const& listener) {
         settings.login_role = listener.role == Role::login || listener.role == Role::token_login;
         settings.token_role = listener.role == Role::token || listener.role == Role::token_login;
         settings.temporary_failure = listener.temporary_failure;
-        return std::make_unique<ClientSession>(std::move(settings), configuration->users.authenticator,
-                                               surroundings_, std::move(waker));
+        return std::make_unique<ClientSession>(std::move(settings), configuration->authority, surroundings_,
+                                               std::move(waker));
     };
 }
 
 Result<> AuthService::start() {
     surroundings_.server_pid = static_cast<std::uint32_t>(getpid());
+    if (shared_penalties_) shared_penalties_->start();
     net::ServerLimits limits;
     limits.max_connections = own_.max_connections;
     limits.idle_timeout = idle_timeout;
@@ -181,8 +215,9 @@ Result<> AuthService::reload() {
     for (auto const& problem : problems) log_.warning("auth: {}", problem.to_string());
     if (fresh.users.authenticator == nullptr)
         return permanent("the configuration has errors; the old one stays in use");
+    auto whole = finished(std::move(fresh));
     std::lock_guard const lock(configuration_mutex_);
-    configuration_ = std::make_shared<Configuration const>(std::move(fresh));
+    configuration_ = std::move(whole);
     return {};
 }
 
@@ -190,6 +225,7 @@ void AuthService::stop() {
     master_link_.reset();
     for (auto& server : servers_) server->stop();
     servers_.clear();
+    if (shared_penalties_) shared_penalties_->stop();
 }
 
 } // namespace postern::auth_socket

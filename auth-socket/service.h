@@ -6,6 +6,7 @@
 #include "auth-socket/master_session.h"
 #include "auth-socket/session.h"
 #include "auth-socket/settings.h"
+#include "auth-socket/shared_penalties.h"
 #include "auth-socket/users/loader.h"
 #include "common/daemon/service.h"
 #include "common/net/server.h"
@@ -22,6 +23,7 @@ namespace postern::auth_socket {
 struct Configuration {
     Settings settings;
     Users users;
+    std::shared_ptr<Authority const> authority; // the users', and whoever else has a say
 };
 
 // Reads both files. Problems are added.
@@ -51,6 +53,7 @@ class AuthService final : public daemon::Service {
     Result<> adopt_listeners();
     std::shared_ptr<Tokens const> read_tokens() const;
     std::shared_ptr<Configuration const> current() const;
+    std::shared_ptr<Configuration const> finished(Configuration configuration);
     net::SessionFactory factory(ListenerSettings const& listener);
     MasterSettings master_settings(ListenerSettings const& listener) const;
 
@@ -64,6 +67,7 @@ class AuthService final : public daemon::Service {
     TimeSource const now_;
     Logins logins_;
     Penalties penalties_;
+    std::optional<SharedPenalties> shared_penalties_;
     Workers workers_;
     Workers web_workers_;
     std::atomic<std::uint32_t> connection_ids_{0};

@@ -12,6 +12,9 @@ namespace postern::auth_socket {
 
 namespace {
 
+// What the policy server may make a login wait for, with the penalty; below answer_limit with the rest.
+constexpr std::chrono::seconds longest_wait{6};
+
 bool may_log_in(Outcome const& outcome) {
     return outcome.verdict == Verdict::ok && !outcome.credential_is_invented;
 }
@@ -118,6 +121,7 @@ ClientSession::Pending ClientSession::pending_request(AuthCommand& command, Mech
                     .last_heard = now,
                     .initial_response = {},
                     .held = {},
+                    .question = {},
                     .account = {},
                     .mechanism = kind.make(context),
                     .plaintext = kind.plaintext,
@@ -220,6 +224,7 @@ Result<> ClientSession::cancel(std::vector<std::string> const& fields) {
 
 void ClientSession::take_step(std::uint32_t id, Step step) {
     auto& pending = requests_.at(id);
+    if (authority_->asks_web(pending.request.mechanism)) pending.question = step;
     if (auto const* challenge = std::get_if<Challenge>(&step)) {
         pending.phase = Phase::waiting_for_client;
         output_ += Line("CONT", id).add(base64_encode(challenge->data)).text();
@@ -321,17 +326,35 @@ void ClientSession::trust(std::uint32_t id, Trusted const& trusted) {
 void ClientSession::prove(std::uint32_t id, Proven const& proven) {
     auto& pending = requests_.at(id);
     if (!pending.outcome) return fail(id, Outcome{});
-    if (!may_log_in(*pending.outcome)) {
-        auto const outcome = *pending.outcome;
-        return fail(id, outcome);
-    }
-    if (proven.final_data.empty() || pending.request.client.final_response_ok) {
-        auto const outcome = *pending.outcome;
-        return succeed(id, outcome, proven.final_data);
-    }
+    auto const outcome = *pending.outcome;
+    if (!may_log_in(outcome)) return fail(id, outcome);
+    pending.final_data = proven.final_data;
+    if (!authority_->settles()) return conclude(id, outcome);
+    work(
+        id,
+        [authority = authority_, outcome](Request& request) { return authority->settle(request, outcome); },
+        false);
+}
+
+void ClientSession::conclude(std::uint32_t id, Outcome const& outcome) {
+    auto& pending = requests_.at(id);
+    if (pending.final_data.empty() || pending.request.client.final_response_ok)
+        return succeed(id, outcome, std::string(pending.final_data));
     pending.phase = Phase::waiting_for_client;
     pending.mechanism = nullptr;
-    output_ += Line("CONT", id).add(base64_encode(proven.final_data)).text();
+    pending.outcome = outcome;
+    output_ += Line("CONT", id).add(base64_encode(pending.final_data)).text();
+}
+
+// The policy server wants the login slowed down; what was waited before counts, and Postfix goes away after
+// 10 s.
+void ClientSession::wait_first(std::uint32_t id, std::chrono::milliseconds span) {
+    auto& pending = requests_.at(id);
+    auto const now = surroundings_.now();
+    pending.phase = Phase::waiting_out_penalty;
+    pending.begins = std::clamp(pending.last_heard + longest_wait, now, now + span);
+    pending.held = std::exchange(pending.question, std::nullopt);
+    if (pending.begins <= now) start(id);
 }
 
 void ClientSession::refuse(std::uint32_t id, Refused const& refused) {
@@ -348,7 +371,7 @@ void ClientSession::refuse(std::uint32_t id, Refused const& refused) {
 }
 
 void ClientSession::finish(std::uint32_t id, Outcome const& outcome) {
-    if (outcome.verdict == Verdict::ok) return succeed(id, outcome, "");
+    if (outcome.verdict == Verdict::ok) return conclude(id, outcome);
     auto const challenge =
         outcome.verdict == Verdict::temporary ? std::nullopt : requests_.at(id).mechanism->refusal(outcome);
     if (challenge)
@@ -360,14 +383,15 @@ void ClientSession::finish(std::uint32_t id, Outcome const& outcome) {
 // It counts now: a client that does not care for the end may not guess for nothing.
 void ClientSession::tell_refusal(std::uint32_t id, Outcome const& outcome, Challenge const& challenge) {
     auto& pending = requests_.at(id);
-    count_failure(pending, outcome);
+    note_failure(pending, outcome);
     pending.outcome = outcome;
     pending.is_refused = true;
     pending.phase = Phase::waiting_for_client;
     output_ += Line("CONT", id).add(base64_encode(challenge.data)).text();
 }
 
-void ClientSession::count_failure(Pending const& pending, Outcome const& outcome) {
+void ClientSession::note_failure(Pending const& pending, Outcome const& outcome) {
+    authority_->report(pending.request, outcome);
     if (outcome.verdict != Verdict::password_mismatch && outcome.verdict != Verdict::unknown_user) return;
     auto const& request = pending.request;
     surroundings_.penalties.failed(request.client.remote_ip, pending.account,
@@ -379,6 +403,7 @@ void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::strin
     auto pending = std::move(requests_.extract(id).mapped());
     auto& request = pending.request;
     surroundings_.penalties.succeeded(request.client.remote_ip, pending.account);
+    authority_->report(request, outcome);
     surroundings_.counts.count(request.mechanism, Verdict::ok);
     output_ += ok_line(id, request, outcome, final_data);
     request.password = Secret();
@@ -406,7 +431,7 @@ void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
             output_ += fail_line(id, request, outcome);
         return;
     }
-    if (!pending.is_refused) count_failure(pending, outcome);
+    if (!pending.is_refused) note_failure(pending, outcome);
     auto text = fail_line(id, request, outcome);
     auto const now = surroundings_.now();
     auto const due = std::min(now + settings_.failure_delay, pending.last_heard + answer_limit);
@@ -423,6 +448,10 @@ void ClientSession::collect() {
             if (at == requests_.end() || at->second.serial != done.serial) continue; // cancelled meanwhile
             auto& pending = at->second;
             pending.request = std::move(done.request);
+            if (done.outcome.wait_first.count() > 0 && pending.question) {
+                wait_first(done.id, done.outcome.wait_first);
+                continue;
+            }
             if (!done.secret_only || !done.outcome.credential) {
                 // Nothing to hold the client's proof against: that is no login.
                 if (done.secret_only && done.outcome.verdict == Verdict::ok)

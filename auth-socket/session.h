@@ -60,8 +60,9 @@ class ClientSession final : public net::Session {
         TimePoint begins;     // when the penalty is over
         TimePoint last_heard; // the client's latest line: from here on it waits for an answer
         std::optional<std::string> initial_response;
-        std::optional<Step> held; // until the user's penalty is over
-        std::string account;      // Authority::account() of the user who is tried
+        std::optional<Step> held;     // until the user's penalty is over
+        std::optional<Step> question; // what was asked, where it may have to be asked again
+        std::string account;          // Authority::account() of the user who is tried
         std::shared_ptr<Mechanism> mechanism;
         bool plaintext;
         Request request;
@@ -95,11 +96,13 @@ class ClientSession final : public net::Session {
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);
-    void count_failure(Pending const& pending, Outcome const& outcome);
+    void note_failure(Pending const& pending, Outcome const& outcome);
     void tell_refusal(std::uint32_t id, Outcome const& outcome, Challenge const& challenge);
     void check(std::uint32_t id, CheckPassword const& check);
     void ask_for_secret(std::uint32_t id, NeedSecret const& need);
     void trust(std::uint32_t id, Trusted const& trusted);
+    void conclude(std::uint32_t id, Outcome const& outcome);
+    void wait_first(std::uint32_t id, std::chrono::milliseconds span);
     void prove(std::uint32_t id, Proven const& proven);
     void refuse(std::uint32_t id, Refused const& refused);
     bool closes_on_temporary() const;

@@ -1,8 +1,11 @@
 // The tables of settings.
 #include "auth-socket/settings.h"
 
+#include "auth-socket/users/variables.h"
 #include "common/base/text.h"
 #include "common/config/assignments.h"
+#include "common/http/http.h"
+#include "common/redis/redis.h"
 
 #include <algorithm>
 
@@ -72,9 +75,29 @@ Result<> take_shown_password(Settings& settings, string_view value) {
     return {};
 }
 
+Result<> take_policy_hash(Settings& settings, string_view value) {
+    for (auto const* known : {"md4", "md5", "sha1", "sha256", "sha512"})
+        if (value == known) {
+            settings.policy.hash_digest = to_upper(value);
+            return {};
+        }
+    return permanent("must be md4, md5, sha1, sha256 or sha512");
+}
+
+// "login=%{requested_username} attrs/cos=%{userdb:cos}"
+Result<> take_policy_attributes(Settings& settings, string_view value) {
+    settings.policy.attributes.clear();
+    for (auto const word : split_words(value)) {
+        auto const [path, text] = halve(word, '=');
+        if (path.empty() || !text) return permanent("\"" + printable(word, 60) + "\" is not name=value");
+        if (auto const tried = expand(*text, Request{}); !tried) return std::unexpected(tried.error());
+        settings.policy.attributes.emplace_back(path, *text);
+    }
+    return {};
+}
+
 constexpr string_view elsewhere = "it is Dovecot's login processes that act on it";
 constexpr string_view no_gssapi = "GSSAPI and Kerberos are not served";
-constexpr string_view no_policy = "reports to a policy server are not sent";
 constexpr string_view no_winbind = "NTLM and winbind are not served";
 
 } // namespace
@@ -142,6 +165,33 @@ config::Table<OwnSettings> const& own_table() {
             {"penalty", "yes",
              "Make the next login of an address, or for a user, wait after wrong passwords.",
              [](Own& s, string_view v) { return take(config::parse_boolean(v), s.penalty); }},
+            {"penalty_redis", "",
+             "A Redis server through which machines share these: inet:6379@192.0.2.1, unix:/run/redis.sock.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.penalty_redis.reset();
+                 if (trim(v).empty()) return {};
+                 if (!redis::is_available()) return permanent("this auth-socket was built without hiredis");
+                 auto address = net::parse_address(v);
+                 if (!address) return std::unexpected(std::move(address.error()));
+                 s.penalty_redis = std::move(*address);
+                 return {};
+             }},
+            {"penalty_redis_user", "", "Who auth-socket is there (ACL); empty: the default user.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.penalty_redis_user = v;
+                 return {};
+             }},
+            {"penalty_redis_password", "", "Its password there; empty: none.",
+             [](Own& s, string_view v) -> Result<> {
+                 s.penalty_redis_password = v;
+                 return {};
+             }},
+            {"penalty_redis_key", "postern:penalties", "The stream's name; the same on all machines.",
+             [](Own& s, string_view v) -> Result<> {
+                 if (v.empty()) return permanent("must not be empty");
+                 s.penalty_redis_key = v;
+                 return {};
+             }},
         },
         config::NameCase::exact);
     return table;
@@ -251,18 +301,53 @@ config::Table<Settings> const& dovecot_table() {
             {"auth_krb5_keytab", "", "", nullptr, no_gssapi},
             {"auth_use_winbind", "no", "", nullptr, no_winbind},
             {"auth_winbind_helper_path", "", "", nullptr, no_winbind},
-            {"auth_policy_server_url", "", "", nullptr, no_policy},
-            {"auth_policy_server_api_header", "", "", nullptr, no_policy},
-            {"auth_policy_server_timeout_msecs", "2000", "", nullptr, no_policy},
-            {"auth_policy_hash_mech", "sha256", "", nullptr, no_policy},
-            {"auth_policy_hash_nonce", "", "", nullptr, no_policy},
-            {"auth_policy_hash_truncate", "12", "", nullptr, no_policy},
-            {"auth_policy_log_only", "no", "", nullptr, no_policy},
-            {"auth_policy_reject_on_fail", "no", "", nullptr, no_policy},
-            {"auth_policy_request_attributes", "", "", nullptr, no_policy},
-            {"auth_policy_check_before_auth", "yes", "", nullptr, no_policy},
-            {"auth_policy_check_after_auth", "yes", "", nullptr, no_policy},
-            {"auth_policy_report_after_auth", "yes", "", nullptr, no_policy},
+            {"auth_policy_server_url", "", "The policy server (weakforced); empty: none.",
+             [](S& s, string_view v) -> Result<> {
+                 if (!v.empty() && !http::is_usable_url(v)) return permanent("not an http: or https: URL");
+                 s.policy.server_url = v;
+                 return {};
+             }},
+            {"auth_policy_server_api_header", "", "\"Name: value\" that it is shown.",
+             [](S& s, string_view v) -> Result<> {
+                 s.policy.api_header = v;
+                 return {};
+             }},
+            {"auth_policy_server_timeout_msecs", "2000", "How long it is waited for; at most 2000.",
+             [](S& s, string_view v) -> Result<> {
+                 auto const count = config::parse_integer(v, 1, 3'600'000);
+                 if (!count) return std::unexpected(count.error());
+                 s.policy.timeout = std::min(longest_policy_answer, std::chrono::milliseconds(*count));
+                 return {};
+             }},
+            {"auth_policy_hash_mech", "sha256", "Of passwords: md4, md5, sha1, sha256, sha512.",
+             take_policy_hash},
+            {"auth_policy_hash_nonce", "", "Goes into that hash; the same on all machines, and secret.",
+             [](S& s, string_view v) -> Result<> {
+                 s.policy.hash_nonce = v;
+                 return {};
+             }},
+            {"auth_policy_hash_truncate", "12", "Bits of the hash that are sent; 0: all.",
+             [](S& s, string_view v) -> Result<> {
+                 auto const bits = config::parse_integer(v, 0, 512);
+                 if (!bits) return std::unexpected(bits.error());
+                 s.policy.hash_truncate = static_cast<unsigned>(*bits);
+                 return {};
+             }},
+            {"auth_policy_log_only", "no", "Log what it says, and act on nothing.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.log_only); }},
+            {"auth_policy_reject_on_fail", "no", "Refuse logins while it cannot be asked.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.reject_on_fail); }},
+            {"auth_policy_request_attributes",
+             "login=%{requested_username} pwhash=%{hashed_password} remote=%{rip} device_id=%{client_id} "
+             "protocol=%s "
+             "session_id=%{session}",
+             "What it is told.", take_policy_attributes},
+            {"auth_policy_check_before_auth", "yes", "Ask it before the password is looked at.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.check_before); }},
+            {"auth_policy_check_after_auth", "yes", "Ask it after the password was found right.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.check_after); }},
+            {"auth_policy_report_after_auth", "yes", "Tell it how each login ended.",
+             [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.report_after); }},
             {"auth_allow_weak_schemes", "no", "", [](S&, string_view) { return Result<>(); }},
             {"auth_proxy_self", "", "", nullptr, elsewhere},
             {"auth_ssl_require_client_cert", "no", "Refuse clients without a valid certificate.",

@@ -1,6 +1,7 @@
 // What auth-socket takes from dovecot.conf, and what Dovecot has no word for.
 #pragma once
 
+#include "auth-socket/policy/settings.h"
 #include "auth-socket/session.h"
 #include "auth-socket/users/authenticator.h"
 #include "auth-socket/users/cache.h"
@@ -40,6 +41,9 @@ struct OwnSettings {
     unsigned hash_workers = 0; // 0: one for each core
     std::size_t max_connections = 1000;
     bool penalty = true;
+    std::optional<net::Address> penalty_redis;
+    std::string penalty_redis_user, penalty_redis_password;
+    std::string penalty_redis_key = "postern:penalties";
 };
 config::Table<OwnSettings> const& own_table();
 inline constexpr char own_configuration_path[] = "/etc/postern/auth-socket.conf";
@@ -53,6 +57,7 @@ struct Settings {
     ClientSettings client;
     AuthenticatorSettings authenticator;
     CacheSettings cache;
+    PolicySettings policy;
     std::size_t workers = 30; // auth_worker_max_count
     std::vector<DatabaseBlock> passdbs, userdbs;
     std::vector<ListenerSettings> listeners;

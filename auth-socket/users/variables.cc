@@ -90,6 +90,9 @@ constexpr Variable variables[] = {
     {0, "original_username", POSTERN_VALUE(local_part(r.original_user))},
     {0, "orig_domain", POSTERN_VALUE(domain_part(r.original_user))},
     {0, "original_domain", POSTERN_VALUE(domain_part(r.original_user))},
+    {0, "hashed_password", POSTERN_VALUE(r.policy.value("hashed_password"))},
+    {0, "requested_username", POSTERN_VALUE(r.policy.value("requested_username"))},
+    {0, "fail_type", POSTERN_VALUE(r.policy.value("fail_type"))},
     {0, "hostname", POSTERN_VALUE(host_name())},
 };
 #undef POSTERN_VALUE
