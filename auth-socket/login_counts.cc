@@ -14,6 +14,7 @@ std::string_view result(Verdict verdict) {
     case Verdict::ok: return "ok";
     case Verdict::password_mismatch: return "wrong_password";
     case Verdict::unknown_user: return "unknown_user";
+    case Verdict::wrong_network:
     case Verdict::refused: return "refused";
     case Verdict::user_disabled: return "user_disabled";
     case Verdict::password_expired: return "password_expired";

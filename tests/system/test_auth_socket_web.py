@@ -175,6 +175,10 @@ class TokenTest(PostfixTest):
         self.assertEqual(refused[1][0], 535)
         self.assertIn(f"auth: oauth({ANN},127.0.0.1): Invalid credentials: the token is not active", self.auth.log())
         self.postfix.wait_for_log(rf"SASL XOAUTH2 authentication failed: .*sasl_username={ANN}")
+        lines = [line for line in self.auth.log().splitlines() if "oauth(" in line]
+        log = self.box.write("mail.log", "".join(f"Nov 29 10:00:00 mx dovecot: {line}\n" for line in lines))
+        found = self.box.run(["fail2ban-regex", "-o", "ip", log, "/etc/fail2ban/filter.d/dovecot.conf"]).stdout.split()
+        self.assertEqual((found, len(lines)), (["127.0.0.1"] * 2, 2), lines)
 
     def test_an_endpoint_that_is_silent_or_away_is_454_and_holds_up_nobody_else(self):
         self.web.silent = True
