@@ -9,13 +9,13 @@ namespace postern::daemon {
 
 class Manager {
   public:
-    // Finds the socket now: after chroot(2) its path leads nowhere.
-    Manager();
+    // Connects for good: after chroot(2) the path leads nowhere. Without chroot no child may inherit a socket.
+    void keep();
     // state: "READY=1\nSTATUS=...". The manager may be gone; the daemon goes on without it.
     void tell(std::string_view state) const;
 
   private:
-    net::Descriptor socket_;
+    net::Descriptor kept_;
 };
 
 } // namespace postern::daemon

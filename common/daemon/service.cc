@@ -161,6 +161,7 @@ class Life {
             identity = std::move(*found);
         }
         if (!process_.root_directory.empty()) {
+            manager_.keep();
             if (::chroot(process_.root_directory.c_str()) != 0 || ::chdir("/") != 0)
                 return system_error(fmt::format("chroot {}", process_.root_directory), errno,
                                     ErrorKind::permanent);

@@ -172,12 +172,14 @@ class MariaDb(_Server):
 
     def _create(self):
         self.box.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.directory}/data",
-                      "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
+                      f"--tmpdir={self.directory}", "--auth-root-authentication-method=normal", "--skip-test-db",
+                      "--skip-name-resolve"],
                      user=self.account, cwd=self.directory, env={**os.environ, "HOME": str(self.directory)})
 
     def _command(self):
         return [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.directory}/data",
-                f"--socket={self.socket}", f"--port={self.port}", f"--bind-address={LOOPBACK}",
+                # Each server clears its tmpdir of what it takes for leftovers: in a common one, of other servers' tables.
+                f"--tmpdir={self.directory}", f"--socket={self.socket}", f"--port={self.port}", f"--bind-address={LOOPBACK}",
                 f"--pid-file={self.directory}/pid", "--skip-name-resolve", "--innodb-buffer-pool-size=16M",
                 "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", "--max-connections=200"]
 
