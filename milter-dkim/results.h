@@ -29,7 +29,8 @@ struct SignatureResult {
     std::int64_t body_length = 0; // canonical octets
     std::int64_t covered = 0;     // of them those that were hashed
     std::int64_t limit = -1;      // l=; -1: none
-    bool partial = false;         // good but for what stands behind l=, and Minimum is content with that
+    // No pass, but the message goes on by a setting: Minimum, UnprotectedKey, BogusKey.
+    bool tolerated = false;
 };
 
 std::string_view to_string(SignatureResult::Kind kind);

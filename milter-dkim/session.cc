@@ -254,9 +254,8 @@ void Session::start_signing() {
 }
 
 Verdict Session::start_verifying(milter::Macros const& macros) {
-    message_.verifier =
-        std::make_unique<Verifier>(*generation_->configuration, *generation_->resolver, message_.headers,
-                                   message_.decision.sender_domain);
+    message_.verifier = std::make_unique<Verifier>(*generation_->configuration, *generation_->resolver,
+                                                   message_.headers, message_.decision.sender_domain);
     if (!settings().weak_syntax_checks && has_broken_signature()) {
         auto const handling = settings().on_bad_signature;
         if (handling != Handling::accept && handling != Handling::quarantine)
@@ -449,8 +448,11 @@ Verdict Session::after(VerifiedMessage const& verified, std::optional<ReportingR
             write(settings().on_no_signature == Handling::accept ? LogLevel::debug : LogLevel::notice,
                   "no signature data");
         return handle(settings().on_no_signature, "7.0", "no DKIM signature data", &editor);
-    case Verifier::Outcome::partial:
-        write(LogLevel::info, "signature covers only part of the body");
+    case Verifier::Outcome::tolerated:
+        for (auto const& each : results)
+            if (each.tolerated)
+                write(LogLevel::info,
+                      "signature not counted: " + (each.reason.empty() ? each.why : each.reason));
         return Verdict::accept();
     case Verifier::Outcome::bad_signature: return after_bad_signature(record, editor);
     case Verifier::Outcome::key_not_found:

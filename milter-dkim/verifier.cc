@@ -177,13 +177,14 @@ void Verifier::judge_verified(Field const& field, SignatureResult& result) const
     if (leaves_out_required(*field.signature))
         return say(result, Kind::policy, "mandatory header not signed");
     if (result.covered < result.body_length) {
-        result.partial = covers_enough(result);
+        result.tolerated = covers_enough(result);
         return say(result, Kind::policy, "signature does not cover the whole body");
     }
     bool const unprotected = result.dnssec == "unprotected";
     if (unprotected && settings.unprotected_key == KeyHandling::fail)
         return say(result, Kind::policy, {}, "the key is not protected by DNSSEC (UnprotectedKey)");
-    if (unprotected && settings.unprotected_key == KeyHandling::neutral)
+    result.tolerated = unprotected && settings.unprotected_key == KeyHandling::neutral;
+    if (result.tolerated)
         return say(result, Kind::neutral, {}, "the key is not protected by DNSSEC (UnprotectedKey)");
     say(result, Kind::pass, {});
 }
@@ -227,7 +228,8 @@ void Verifier::judge(Field const& field, SignatureResult& result) {
     auto const& record = key_record(*field.signature);
     result.dnssec = record.dnssec;
     auto const bogus = configuration_.settings.bogus_key;
-    if (record.bogus && bogus == KeyHandling::neutral) return say(result, Kind::neutral, {}, record.fault);
+    result.tolerated = record.bogus && bogus == KeyHandling::neutral;
+    if (result.tolerated) return say(result, Kind::neutral, {}, record.fault);
     if (record.bogus && bogus == KeyHandling::fail) return say(result, Kind::policy, "key is bogus");
     if (record.unreachable) return say(result, Kind::temperror, {}, record.fault);
     // OpenDKIM's word for it; RFC 8601 would have permerror.
@@ -297,8 +299,8 @@ void Verifier::conclude(std::vector<SignatureResult> const& results) {
         outcome_ = Outcome::internal_error;
     else if (any(Kind::temperror))
         outcome_ = Outcome::dns_error;
-    else if (std::ranges::any_of(results, &SignatureResult::partial))
-        outcome_ = Outcome::partial;
+    else if (std::ranges::any_of(results, &SignatureResult::tolerated))
+        outcome_ = Outcome::tolerated;
     else
         outcome_ = key_absent_ ? Outcome::key_not_found : Outcome::bad_signature;
 }

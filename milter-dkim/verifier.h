@@ -26,7 +26,7 @@ class Verifier {
     // What follows for the message; kinds as On-* settings name them.
     enum class Outcome {
         good,
-        partial,
+        tolerated,
         no_signature,
         bad_signature,
         key_not_found,

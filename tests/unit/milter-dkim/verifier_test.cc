@@ -318,6 +318,11 @@ TEST_CASE("DNSSEC is told, and an unprotected key can be made to count less") {
     World world("Mode v\nUnprotectedKey fail");
     auto const headers = with(world.sign(plain, text));
     CHECK(world.verify(headers, text).text == "policy;");
+    CHECK(world.verify(headers, text).outcome == Outcome::bad_signature);
+    World neutral("Mode v\nUnprotectedKey neutral");
+    CHECK(neutral.verify(headers, text).text == "neutral;");
+    CHECK(neutral.verify(headers, text).outcome == Outcome::tolerated);
+    CHECK(neutral.verify(headers, "other\r\n").outcome == Outcome::bad_signature);
     world.resolver.zone.secure = true;
     CHECK(world.verify(headers, text).text == "pass;");
 }
@@ -336,12 +341,12 @@ TEST_CASE("a key whose DNSSEC is forged never counts, and BogusKey says what it 
         verifier.body(text);
         auto const result = verifier.finish().front();
         CHECK(result.dnssec == "bogus");
-        return std::string(to_string(result.kind)) + " " + result.reason;
+        return std::pair(std::string(to_string(result.kind)) + " " + result.reason, verifier.outcome());
     };
-    CHECK(report("") == "temperror ");
-    CHECK(report("BogusKey none") == "temperror ");
-    CHECK(report("BogusKey neutral") == "neutral ");
-    CHECK(report("BogusKey fail") == "policy key is bogus");
+    CHECK(report("") == std::pair(std::string("temperror "), Outcome::dns_error));
+    CHECK(report("BogusKey none") == std::pair(std::string("temperror "), Outcome::dns_error));
+    CHECK(report("BogusKey neutral") == std::pair(std::string("neutral "), Outcome::tolerated));
+    CHECK(report("BogusKey fail") == std::pair(std::string("policy key is bogus"), Outcome::bad_signature));
     CHECK_FALSE(dns::is_bogus(temporary("SERVFAIL").error()));
 }
 
