@@ -84,8 +84,11 @@ void tell_signature(Page& page, std::size_t number, SignatureField const& field,
         page.row("  of the body",
                  fmt::format("{} of {} (l=)", result.covered,
                              counted(static_cast<std::size_t>(result.body_length), "octet")));
-    if (!result.domain.empty())
-        page.row("  asks for", fmt::format("{}._domainkey.{} TXT", result.selector, result.domain));
+    // What cannot hold, and what is not among those that are verified, asks for nothing.
+    bool const asked = !result.record.empty() || !result.dnssec.empty() ||
+                       result.kind == SignatureResult::Kind::temperror ||
+                       result.kind == SignatureResult::Kind::fail;
+    if (asked) page.row("  asks for", fmt::format("{}._domainkey.{} TXT", result.selector, result.domain));
     tell_key(page, result);
     page.row("  result", result_words(result));
 }

@@ -86,6 +86,15 @@ TEST_CASE("a changed body, a silent DNS and a key that is not there are told apa
               .contains("fail: key not found in DNS\n"));
 }
 
+TEST_CASE("a signature that cannot hold asks for no key") {
+    World world;
+    auto headers = world.signed_message();
+    headers[0].second = replace_all(headers[0].second, "v=1;", "v=1; x=1;");
+    auto const text = explain::explanation(case_of(world, headers, from_elsewhere()));
+    CHECK(text.contains("permerror: signature timestamp order error\n"));
+    CHECK_FALSE(text.contains("asks for"));
+}
+
 TEST_CASE("rows of the tables are shown with their place, and never a key") {
     World world;
     TempDir dir;
