@@ -9,7 +9,7 @@ namespace postern::daemon {
 
 class Manager {
   public:
-    // Connects for good: after chroot(2) the path leads nowhere. Without chroot no child may inherit a socket.
+    // Connects for good, since after chroot(2) the path leads nowhere. Otherwise no child inherits a socket.
     void keep();
     // state: "READY=1\nSTATUS=...". The manager may be gone; the daemon goes on without it.
     void tell(std::string_view state) const;
