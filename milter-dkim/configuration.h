@@ -1,12 +1,12 @@
 // One generation of the configuration: settings, opened data sets and loaded keys, never changed once made.
 #pragma once
 
-#include "milter-dkim/data_set.h"
 #include "milter-dkim/lua/script.h"
-#include "milter-dkim/public_key.h"
-#include "milter-dkim/replacements.h"
 #include "milter-dkim/settings.h"
-#include "milter-dkim/tables.h"
+#include "milter-dkim/sign/replacements.h"
+#include "milter-dkim/tables/data_set.h"
+#include "milter-dkim/tables/tables.h"
+#include "milter-dkim/verify/public_key.h"
 
 #include <cstdint>
 #include <memory>

@@ -3,10 +3,10 @@
 
 #include "common/base/text.h"
 #include "common/config/words.h"
-#include "milter-dkim/data_set_sql.h"
 #include "milter-dkim/explain/explain.h"
+#include "milter-dkim/rehearse/test_mode.h"
 #include "milter-dkim/service.h"
-#include "milter-dkim/test_mode.h"
+#include "milter-dkim/tables/data_set_sql.h"
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>

@@ -4,7 +4,7 @@
 #include "common/base/text.h"
 #include "common/daemon/command_line.h"
 #include "common/dns/unbound.h"
-#include "milter-dkim/data_set_sql.h"
+#include "milter-dkim/tables/data_set_sql.h"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -4,11 +4,11 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/mail/auth_results.h"
-#include "milter-dkim/atps.h"
-#include "milter-dkim/forged_results.h"
-#include "milter-dkim/header_rules.h"
-#include "milter-dkim/hosts.h"
-#include "milter-dkim/origin.h"
+#include "milter-dkim/decide/origin.h"
+#include "milter-dkim/message/header_rules.h"
+#include "milter-dkim/results/forged_results.h"
+#include "milter-dkim/tables/hosts.h"
+#include "milter-dkim/verify/atps.h"
 
 #include <fmt/format.h>
 

@@ -4,13 +4,13 @@
 #include "common/base/log.h"
 #include "common/dns/resolver.h"
 #include "common/milter/session.h"
-#include "milter-dkim/bookkeeping.h"
 #include "milter-dkim/configuration.h"
-#include "milter-dkim/decision.h"
+#include "milter-dkim/decide/decision.h"
 #include "milter-dkim/lua/scripts.h"
-#include "milter-dkim/outcomes.h"
-#include "milter-dkim/signer.h"
-#include "milter-dkim/verifier.h"
+#include "milter-dkim/report/bookkeeping.h"
+#include "milter-dkim/report/outcomes.h"
+#include "milter-dkim/sign/signer.h"
+#include "milter-dkim/verify/verifier.h"
 
 #include <cstdint>
 #include <memory>

@@ -2,7 +2,7 @@
 #include "milter-dkim/explain/explain.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/hosts.h"
+#include "milter-dkim/tables/hosts.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 // milter-dkim --explain: step by step what would be done with a message, and why.
 #pragma once
 
+#include "milter-dkim/decide/origin.h"
 #include "milter-dkim/explain/page.h"
-#include "milter-dkim/origin.h"
-#include "milter-dkim/rehearsal.h"
-#include "milter-dkim/sender.h"
+#include "milter-dkim/message/sender.h"
+#include "milter-dkim/rehearse/rehearsal.h"
 
 #include <string>
 #include <vector>

@@ -2,7 +2,7 @@
 #include "milter-dkim/explain/explain.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/verifier.h"
+#include "milter-dkim/verify/verifier.h"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 #include "milter-dkim/lua/functions.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/hosts.h"
-#include "milter-dkim/sender.h"
+#include "milter-dkim/message/sender.h"
+#include "milter-dkim/tables/hosts.h"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 #include "milter-dkim/lua/functions.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/decision.h"
-#include "milter-dkim/sender.h"
+#include "milter-dkim/decide/decision.h"
+#include "milter-dkim/message/sender.h"
 
 #include <fmt/format.h>
 

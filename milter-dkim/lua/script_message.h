@@ -6,9 +6,9 @@
 #include "common/milter/session.h"
 #include "milter-dkim/configuration.h"
 #include "milter-dkim/lua/value.h"
-#include "milter-dkim/message_facts.h"
-#include "milter-dkim/results.h"
-#include "milter-dkim/signature_field.h"
+#include "milter-dkim/message/message_facts.h"
+#include "milter-dkim/message/signature_field.h"
+#include "milter-dkim/results/results.h"
 
 #include <cstdint>
 #include <functional>

@@ -4,7 +4,7 @@
 #include "common/config/settings.h"
 #include "milter-dkim/lua/functions.h"
 #include "milter-dkim/lua/machine.h"
-#include "milter-dkim/signature_numbers.h"
+#include "milter-dkim/results/signature_numbers.h"
 
 #include <fmt/format.h>
 

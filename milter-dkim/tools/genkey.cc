@@ -2,7 +2,7 @@
 #include "milter-dkim/tools/genkey.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "milter-dkim/tools/replace_file.h"
 
 #include <fmt/format.h>

@@ -2,9 +2,9 @@
 #include "milter-dkim/tools/testkey.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/data_set.h"
-#include "milter-dkim/keys.h"
-#include "milter-dkim/tables.h"
+#include "milter-dkim/sign/keys.h"
+#include "milter-dkim/tables/data_set.h"
+#include "milter-dkim/tables/tables.h"
 #include "milter-dkim/tools/published_key.h"
 #include "milter-dkim/tools/replace_file.h"
 

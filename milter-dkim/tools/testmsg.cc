@@ -3,13 +3,13 @@
 
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "milter-dkim/keys.h"
-#include "milter-dkim/rehearsal.h"
-#include "milter-dkim/sender.h"
-#include "milter-dkim/signer.h"
+#include "milter-dkim/message/sender.h"
+#include "milter-dkim/rehearse/rehearsal.h"
+#include "milter-dkim/sign/keys.h"
+#include "milter-dkim/sign/signer.h"
 #include "milter-dkim/tools/new_key.h"
 #include "milter-dkim/tools/replace_file.h"
-#include "milter-dkim/verifier.h"
+#include "milter-dkim/verify/verifier.h"
 
 #include <fmt/format.h>
 

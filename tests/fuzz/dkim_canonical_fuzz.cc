@@ -1,7 +1,7 @@
 // A body hashed whole equals the body hashed in pieces; a canonical body and field stay as they are when made
 // canonical again; a signature field never yields two tags of one name.
-#include "milter-dkim/canonical.h"
-#include "milter-dkim/signature_field.h"
+#include "milter-dkim/message/canonical.h"
+#include "milter-dkim/message/signature_field.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Key records of anybody's DNS, as the daemon reads them: what is taken as a key verifies no signature that
 // was not made with it, and says the same when it is read again.
-#include "milter-dkim/public_key.h"
+#include "milter-dkim/verify/public_key.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace postern::milter_dkim;

@@ -2,9 +2,9 @@
 // is kept. Bounds hold, nothing that breaks a line gets out of a record, and a copy never says more than it
 // was given.
 #include "common/base/text.h"
-#include "milter-dkim/canonical_copy.h"
-#include "milter-dkim/diagnosis.h"
-#include "milter-dkim/report.h"
+#include "milter-dkim/message/canonical_copy.h"
+#include "milter-dkim/report/diagnosis.h"
+#include "milter-dkim/report/report.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <algorithm>

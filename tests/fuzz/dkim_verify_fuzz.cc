@@ -3,7 +3,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/mail/headers.h"
-#include "milter-dkim/verifier.h"
+#include "milter-dkim/verify/verifier.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <algorithm>

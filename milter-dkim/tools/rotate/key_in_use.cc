@@ -2,8 +2,8 @@
 #include "milter-dkim/tools/rotate/key_in_use.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/data_set.h"
-#include "milter-dkim/tables.h"
+#include "milter-dkim/tables/data_set.h"
+#include "milter-dkim/tables/tables.h"
 #include "milter-dkim/tools/key_record.h"
 
 #include <fmt/format.h>

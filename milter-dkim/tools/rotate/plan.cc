@@ -3,7 +3,7 @@
 
 #include "common/base/text.h"
 #include "common/config/settings.h"
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "milter-dkim/tools/key_record.h"
 
 #include <fmt/format.h>

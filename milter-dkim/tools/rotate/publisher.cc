@@ -1,8 +1,8 @@
 // The three ways.
 #include "milter-dkim/tools/rotate/publisher.h"
 
+#include "milter-dkim/report/run_command.h"
 #include "milter-dkim/tools/key_record.h"
-#include "milter-dkim/run_command.h"
 
 #include <fmt/format.h>
 

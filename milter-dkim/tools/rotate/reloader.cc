@@ -3,8 +3,8 @@
 
 #include "common/base/text.h"
 #include "common/config/settings.h"
+#include "milter-dkim/report/run_command.h"
 #include "milter-dkim/tools/replace_file.h"
-#include "milter-dkim/run_command.h"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,7 @@
 #include "milter-dkim/tools/rotate/rotator.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "milter-dkim/tools/key_record.h"
 #include "milter-dkim/tools/replace_file.h"
 

@@ -1,7 +1,7 @@
 // The options of opendkim-genkey in all their spellings, and the files that come out.
 #include "milter-dkim/tools/genkey.h"
 
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "milter-dkim/tools/replace_file.h"
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/temp_dir.h"

@@ -2,7 +2,7 @@
 #include "milter-dkim/tools/new_key.h"
 
 #include "common/base/encoding.h"
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "tests/unit/support/catch.h"
 
 using namespace postern;

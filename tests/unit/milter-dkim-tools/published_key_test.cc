@@ -1,7 +1,7 @@
 // Key records in the wild, with libopendkim's words for what is wrong with them.
 #include "milter-dkim/tools/published_key.h"
 
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"
 

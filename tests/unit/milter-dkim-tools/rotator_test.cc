@@ -1,7 +1,7 @@
 // The whole rotation with name servers in a map: every step, every crash, and what must never happen.
 #include "milter-dkim/tools/rotate/rotator.h"
 
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "milter-dkim/tools/replace_file.h"
 #include "milter-dkim/tools/rotate/plan.h"
 #include "milter-dkim/tools/rotate/rotate.h"

@@ -1,5 +1,5 @@
 // Commands of the administrator, the script that they are given, and reloading.
-#include "milter-dkim/run_command.h"
+#include "milter-dkim/report/run_command.h"
 
 #include "milter-dkim/tools/rotate/publisher.h"
 #include "milter-dkim/tools/rotate/reloader.h"

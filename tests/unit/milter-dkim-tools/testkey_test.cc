@@ -2,7 +2,7 @@
 #include "milter-dkim/tools/testkey.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/fake_resolver.h"

@@ -1,7 +1,7 @@
 // RFC 6541: another domain's signature, and whether the author's domain allows it.
-#include "milter-dkim/atps.h"
+#include "milter-dkim/verify/atps.h"
 
-#include "milter-dkim/signer.h"
+#include "milter-dkim/sign/signer.h"
 #include "tests/unit/milter-dkim/session_world.h"
 
 using namespace postern;

@@ -1,5 +1,5 @@
 // The body's canonical forms against a second, slow reading of RFC 6376 3.4.3 and 3.4.4.
-#include "milter-dkim/canonical.h"
+#include "milter-dkim/message/canonical.h"
 
 #include "common/base/encoding.h"
 #include "common/base/text.h"

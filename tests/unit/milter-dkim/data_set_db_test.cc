@@ -1,5 +1,5 @@
 // Berkeley DB and LMDB files, made here by their libraries, read as data sets.
-#include "milter-dkim/data_set_db.h"
+#include "milter-dkim/tables/data_set_db.h"
 
 #include "milter-dkim/configuration.h"
 #include "tests/unit/support/catch.h"

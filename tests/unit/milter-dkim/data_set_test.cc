@@ -1,8 +1,8 @@
 // Data sets and host lists.
-#include "milter-dkim/data_set.h"
-#include "milter-dkim/data_set_db.h"
-#include "milter-dkim/data_set_sql.h"
-#include "milter-dkim/hosts.h"
+#include "milter-dkim/tables/data_set.h"
+#include "milter-dkim/tables/data_set_db.h"
+#include "milter-dkim/tables/data_set_sql.h"
+#include "milter-dkim/tables/hosts.h"
 #include "tests/unit/sql/scratch.h"
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/temp_dir.h"

@@ -1,5 +1,5 @@
 // Sign or verify, in OpenDKIM's order and words.
-#include "milter-dkim/decision.h"
+#include "milter-dkim/decide/decision.h"
 
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"

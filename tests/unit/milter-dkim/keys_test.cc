@@ -1,8 +1,8 @@
 // Private keys and the tables that name them.
-#include "milter-dkim/keys.h"
+#include "milter-dkim/sign/keys.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/tables.h"
+#include "milter-dkim/tables/tables.h"
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"
 

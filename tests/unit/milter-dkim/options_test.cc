@@ -1,6 +1,6 @@
 // Settings that change what a session does with a whole message.
 #include "milter-dkim/service.h"
-#include "milter-dkim/signer.h"
+#include "milter-dkim/sign/signer.h"
 #include "tests/unit/milter-dkim/session_world.h"
 
 using namespace postern;

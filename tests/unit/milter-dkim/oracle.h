@@ -1,7 +1,7 @@
 // libopendkim as the judge of our signer and verifier.
 #pragma once
 
-#include "milter-dkim/decision.h"
+#include "milter-dkim/decide/decision.h"
 
 #include <cstdint>
 #include <map>

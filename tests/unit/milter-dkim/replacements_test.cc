@@ -1,5 +1,5 @@
 // ReplaceRules, with regular expressions that do not end.
-#include "milter-dkim/replacements.h"
+#include "milter-dkim/sign/replacements.h"
 
 #include "common/base/text.h"
 #include "tests/unit/support/catch.h"

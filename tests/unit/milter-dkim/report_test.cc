@@ -1,8 +1,8 @@
 // Reports of failed signatures (RFC 6651), and what asks for them.
-#include "milter-dkim/report.h"
+#include "milter-dkim/report/report.h"
 
 #include "common/net/descriptor.h"
-#include "milter-dkim/signature_numbers.h"
+#include "milter-dkim/results/signature_numbers.h"
 #include "tests/unit/milter-dkim/session_world.h"
 
 #include <fcntl.h>

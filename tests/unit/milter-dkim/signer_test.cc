@@ -1,5 +1,5 @@
 // Our signer against libopendkim's: the same message, key and time must give the same octets.
-#include "milter-dkim/signer.h"
+#include "milter-dkim/sign/signer.h"
 
 #include "common/base/encoding.h"
 #include "common/base/text.h"

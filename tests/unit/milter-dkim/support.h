@@ -2,7 +2,7 @@
 #pragma once
 
 #include "milter-dkim/configuration.h"
-#include "milter-dkim/decision.h"
+#include "milter-dkim/decide/decision.h"
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/test_log.h"
 

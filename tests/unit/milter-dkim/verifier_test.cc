@@ -1,9 +1,9 @@
 // Verification, with each defect of libopendkim 2.11 as a case (rows of its list), and the library as a
 // judge.
-#include "milter-dkim/verifier.h"
+#include "milter-dkim/verify/verifier.h"
 
 #include "common/base/text.h"
-#include "milter-dkim/signer.h"
+#include "milter-dkim/sign/signer.h"
 #include "tests/unit/milter-dkim/oracle.h"
 #include "tests/unit/milter-dkim/support.h"
 #include "tests/unit/support/catch.h"

@@ -1,7 +1,7 @@
 // DiagnosticDirectory, KeepTemporaryFiles and Statistics: what stands in the files.
-#include "milter-dkim/canonical_copy.h"
-#include "milter-dkim/diagnosis.h"
-#include "milter-dkim/statistics.h"
+#include "milter-dkim/message/canonical_copy.h"
+#include "milter-dkim/report/diagnosis.h"
+#include "milter-dkim/report/statistics.h"
 
 #include "common/base/encoding.h"
 #include "tests/unit/milter-dkim/session_world.h"
