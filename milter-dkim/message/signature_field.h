@@ -12,6 +12,8 @@
 
 namespace postern::milter_dkim {
 
+inline constexpr std::string_view signature_name = "DKIM-Signature";
+
 // name=value; name=value. Values without white space around them. Malformed: a name that is none, a missing
 // "=", a name twice (RFC 6376 3.2: such a list is invalid).
 struct TagList {

@@ -28,6 +28,10 @@ Counter& messages(Metrics& metrics, std::string_view outcome) {
 
 } // namespace
 
+double seconds_since(std::chrono::steady_clock::time_point began) {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
 Outcomes::Outcomes(Metrics& metrics)
     : signing_time(metrics.histogram("postern_dkim_signing_seconds", "Time to make a message's signatures.")),
       verifying_time(

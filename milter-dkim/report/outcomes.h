@@ -6,9 +6,12 @@
 #include "milter-dkim/sign/keys.h"
 
 #include <array>
+#include <chrono>
 #include <string_view>
 
 namespace postern::milter_dkim {
+
+double seconds_since(std::chrono::steady_clock::time_point began);
 
 // The labels come from here, so that they are there from the start.
 class Outcomes {

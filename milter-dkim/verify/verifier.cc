@@ -18,7 +18,6 @@ namespace {
 
 using Kind = SignatureResult::Kind;
 
-constexpr std::string_view signature_name = "DKIM-Signature";
 constexpr std::size_t header_b_length = 8; // RFC 6008: at least
 constexpr std::size_t max_verified = 100;  // with MaximumSignaturesToVerify 0
 constexpr std::string_view bad_signature = "signature verification failed";
