@@ -28,11 +28,34 @@ void say(SignatureResult& result, Kind kind, std::string reason, std::string why
     result.why = std::move(why);
 }
 
+// MustBeSigned: fields that are there must be in h=.
+bool leaves_out_required(Signature const& signature, Configuration const& configuration,
+                         HeaderList const& headers) {
+    return std::ranges::any_of(configuration.must_be_signed, [&](std::string const& required) {
+        auto const is_it = [&](std::string_view name) { return equals_ignoring_case(name, required); };
+        return find_header(headers, required) != nullptr && std::ranges::none_of(signature.fields, is_it);
+    });
+}
+
+// Minimum; unset nothing may be left uncovered.
+bool covers_enough(SignatureResult const& result, std::optional<MinimumCoverage> const& minimum) {
+    if (!minimum || result.body_length <= 0) return false;
+    auto const covered = static_cast<std::uint64_t>(result.covered);
+    auto const length = static_cast<std::uint64_t>(result.body_length);
+    switch (minimum->kind) {
+    case MinimumCoverage::Kind::octets: return covered >= std::min(minimum->amount, length);
+    case MinimumCoverage::Kind::percent: return covered * 100 / length >= minimum->amount;
+    case MinimumCoverage::Kind::uncovered: return length - covered <= minimum->amount;
+    }
+    return false;
+}
+
 } // namespace
 
 Verifier::Verifier(Configuration const& configuration, dns::Resolver& resolver, HeaderList const& headers,
                    std::string sender_domain, std::int64_t now)
-    : configuration_(configuration), resolver_(resolver), headers_(headers), now_(now) {
+    : configuration_(configuration), headers_(headers), now_(now), bodies_(configuration.settings.fix_crlf),
+      records_(configuration, resolver) {
     for (auto const& [name, value] : headers_)
         if (equals_ignoring_case(name, signature_name))
             fields_.push_back({&value, SignatureField::read(value), std::nullopt, 0, {}, {}});
@@ -71,83 +94,23 @@ void Verifier::take(Field& field) {
         field.fault = signature.error().text;
         return;
     }
-    field.body = body_for(*signature);
+    field.body = bodies_.of(*signature);
     field.signature = std::move(*signature);
 }
 
-std::size_t Verifier::body_for(Signature const& signature) {
-    auto const form = signature.canonicalization.body;
-    auto const same = std::ranges::find_if(
-        bodies_, [&](Body const& each) { return each.form == form && each.length == signature.body_length; });
-    if (same != bodies_.end()) return static_cast<std::size_t>(same - bodies_.begin());
-    bodies_.push_back(
-        {form,
-         signature.body_length,
-         BodyHash(form, signature.body_length.value_or(BodyHash::whole), configuration_.settings.fix_crlf),
-         {}});
-    return bodies_.size() - 1;
-}
-
 bool Verifier::body(std::string_view chunk) {
-    for (auto& body : bodies_) body.hash.add(chunk);
+    bodies_.add(chunk);
     return !bodies_.empty();
 }
 
 std::vector<SignatureResult> Verifier::finish() {
-    for (auto& body : bodies_) body.digest = body.hash.finish();
+    bodies_.finish();
     if (!bodies_.empty()) header_ = field_texts(headers_);
     std::vector<SignatureResult> results;
     results.reserve(fields_.size());
     for (auto const& field : fields_) results.push_back(result_of(field));
     conclude(results);
     return results;
-}
-
-Verifier::KeyRecord Verifier::ask(std::string const& name) {
-    KeyRecord out;
-    if (configuration_.test_keys) {
-        auto const found = configuration_.test_keys->find(name);
-        out.unreachable = !found;
-        if (!found) trouble_ = out.fault = found.error().text;
-        out.absent = found && !*found;
-        if (found && *found) out.text = **found;
-        return out;
-    }
-    auto const answer =
-        resolver_.lookup(name, dns::RecordType::txt, Deadline::after(configuration_.settings.dns_timeout));
-    if (!answer) {
-        // A name that cannot be in the DNS is not there.
-        out.absent = answer.error().kind == ErrorKind::malformed;
-        out.unreachable = !out.absent;
-        out.bogus = dns::is_bogus(answer.error());
-        if (out.bogus) out.dnssec = "bogus";
-        out.fault = answer.error().text;
-        if (out.unreachable) trouble_ = out.fault;
-        return out;
-    }
-    out.dnssec = answer->secure ? "secure" : "unprotected";
-    std::vector<std::string_view> keys;
-    for (auto const& record : answer->records)
-        if (has_key(record.data)) keys.push_back(record.data);
-    if (keys.size() > 1) out.fault = "multiple keys found";
-    if (keys.empty() && answer->found()) out.fault = "no key in the record";
-    out.absent = keys.empty() && !answer->found();
-    if (keys.size() == 1) out.text = keys.front();
-    return out;
-}
-
-Verifier::KeyRecord const& Verifier::key_record(Signature const& signature) {
-    auto const name = signature.selector + "._domainkey." + signature.domain;
-    auto const known = records_.find(name);
-    return known != records_.end() ? known->second : records_.emplace(name, ask(name)).first->second;
-}
-
-// MustBeSigned: fields that are there must be in h=.
-bool Verifier::leaves_out_required(Signature const& signature) const {
-    return std::ranges::any_of(configuration_.must_be_signed, [&](std::string const& required) {
-        auto const is_it = [&](std::string_view name) { return equals_ignoring_case(name, required); };
-        return find_header(headers_, required) != nullptr && std::ranges::none_of(signature.fields, is_it);
-    });
 }
 
 void Verifier::measure(Field const& field, SignatureResult& result) const {
@@ -157,26 +120,12 @@ void Verifier::measure(Field const& field, SignatureResult& result) const {
     if (field.signature->body_length) result.limit = static_cast<std::int64_t>(*field.signature->body_length);
 }
 
-// Minimum; unset nothing may be left uncovered.
-bool Verifier::covers_enough(SignatureResult const& result) const {
-    auto const& minimum = configuration_.settings.minimum;
-    if (!minimum || result.body_length <= 0) return false;
-    auto const covered = static_cast<std::uint64_t>(result.covered);
-    auto const length = static_cast<std::uint64_t>(result.body_length);
-    switch (minimum->kind) {
-    case MinimumCoverage::Kind::octets: return covered >= std::min(minimum->amount, length);
-    case MinimumCoverage::Kind::percent: return covered * 100 / length >= minimum->amount;
-    case MinimumCoverage::Kind::uncovered: return length - covered <= minimum->amount;
-    }
-    return false;
-}
-
 void Verifier::judge_verified(Field const& field, SignatureResult& result) const {
     auto const& settings = configuration_.settings;
-    if (leaves_out_required(*field.signature))
+    if (leaves_out_required(*field.signature, configuration_, headers_))
         return say(result, Kind::policy, "mandatory header not signed");
     if (result.covered < result.body_length) {
-        result.tolerated = covers_enough(result);
+        result.tolerated = covers_enough(result, settings.minimum);
         return say(result, Kind::policy, "signature does not cover the whole body");
     }
     bool const unprotected = result.dnssec == "unprotected";
@@ -224,7 +173,8 @@ void Verifier::judge(Field const& field, SignatureResult& result) {
     if (!field.signature) return say(result, Kind::neutral, {}, "not among those that are verified");
     // RFC 8301: SHA-1 says nothing any more.
     if (!field.signature->algorithm) return say(result, Kind::policy, "rsa-sha1 is not accepted");
-    auto const& record = key_record(*field.signature);
+    auto const& record = records_.of(*field.signature);
+    if (record.unreachable) trouble_ = record.fault;
     result.dnssec = record.dnssec;
     auto const bogus = configuration_.settings.bogus_key;
     result.tolerated = record.bogus && bogus == KeyHandling::neutral;

@@ -8,11 +8,12 @@
 #include "milter-dkim/message/hashed_header.h"
 #include "milter-dkim/message/message_facts.h"
 #include "milter-dkim/results/results.h"
+#include "milter-dkim/verify/bodies.h"
+#include "milter-dkim/verify/key_records.h"
 #include "milter-dkim/verify/public_key.h"
 #include "milter-dkim/verify/signature.h"
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,46 +61,24 @@ class Verifier {
         std::string text;                   // of b=, without white space
         std::string fault;                  // why a readable one cannot hold: expired, another's i=, ...
     };
-    // Signatures that want the same of the body share its hash.
-    struct Body {
-        CanonicalForm form;
-        std::optional<std::uint64_t> length; // l=
-        BodyHash hash;
-        std::string digest;
-    };
-    // What the DNS said under one name.
-    struct KeyRecord {
-        bool unreachable = false;
-        bool bogus = false; // DNSSEC says that the answer is forged
-        bool absent = false;
-        std::string fault; // why there is no record to read
-        std::string text;
-        std::string dnssec;
-    };
     void choose(std::string const& sender_domain);
     void take(Field& field);
-    std::size_t body_for(Signature const& signature);
-    KeyRecord const& key_record(Signature const& signature);
-    KeyRecord ask(std::string const& name);
     SignatureResult result_of(Field const& field);
     SignatureResult described(Field const& field) const;
     void judge(Field const& field, SignatureResult& result);
     void judge_with(PublicKey const& key, Field const& field, SignatureResult& result);
     void measure(Field const& field, SignatureResult& result) const;
     void judge_verified(Field const& field, SignatureResult& result) const;
-    bool covers_enough(SignatureResult const& result) const;
-    bool leaves_out_required(Signature const& signature) const;
     std::string prefix_of(Field const& field) const;
     void conclude(std::vector<SignatureResult> const& results);
 
     Configuration const& configuration_;
-    dns::Resolver& resolver_;
     HeaderList const& headers_;
     std::int64_t now_;
     std::vector<Field> fields_;
-    std::vector<Body> bodies_;
+    Bodies bodies_;
     std::vector<FieldText> header_;
-    std::map<std::string, KeyRecord> records_; // by name
+    KeyRecords records_;
     Outcome outcome_ = Outcome::no_signature;
     bool key_absent_ = false;
     bool test_key_ = false;
