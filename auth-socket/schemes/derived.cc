@@ -59,7 +59,10 @@ std::string fold(std::string_view name, std::string_view text) {
 
 std::string otp_response(std::string_view name, std::string_view seed, std::string_view password,
                          unsigned steps) {
-    auto value = fold(name, to_lower(seed) + std::string(password));
+    std::string text; // with room for all of it at once: a growing string would leave the password behind
+    text.reserve(seed.size() + password.size());
+    auto value = fold(name, text.append(to_lower(seed)).append(password));
+    wipe(text);
     for (unsigned i = 0; i < steps; ++i) value = fold(name, value);
     return value;
 }

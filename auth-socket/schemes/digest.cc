@@ -116,8 +116,14 @@ std::string pbkdf2(char const* digest_name, std::string_view password, std::stri
 }
 
 std::string cram_md5_state(std::string_view password) {
-    std::string key = password.size() > 64 ? md5(password) : std::string(password);
-    key.resize(64, '\0');
+    constexpr std::size_t block = 64;
+    std::string key; // with room for all of it at once: a growing string would leave the password behind
+    key.reserve(block);
+    if (password.size() > block)
+        key.append(md5(password));
+    else
+        key.append(password);
+    key.resize(block, '\0');
     std::string outer = key, inner = key;
     for (auto& c : outer) c = static_cast<char>(c ^ 0x5c);
     for (auto& c : inner) c = static_cast<char>(c ^ 0x36);

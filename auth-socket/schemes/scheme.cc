@@ -45,8 +45,10 @@ std::string sha512(std::string_view text) { return kinds::digest("SHA512", text)
 template <std::string (*hash)(std::string_view), std::size_t size>
 Result<bool> verify_salted(std::string_view stored, Attempt const& attempt) {
     if (stored.size() <= size) return permanent("a salted digest without salt");
-    std::string text(attempt.password);
-    text += stored.substr(size);
+    auto const salt = stored.substr(size);
+    std::string text; // with room for all of it at once: a growing string would leave the password behind
+    text.reserve(attempt.password.size() + salt.size());
+    text.append(attempt.password).append(salt);
     auto const same = equal_in_constant_time(hash(text), stored.substr(0, size));
     wipe(text);
     return same;

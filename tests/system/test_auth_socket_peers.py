@@ -155,13 +155,16 @@ passdb {{
 class SecretsTest(AuthSocketTest):
     """What is left of a password when its login is answered: nothing, in the log or in the daemon's memory."""
 
-    RIGHT, WRONG = "Right-Pass-4711-long", "Wrong-Guess-4711-long"
+    # Longer than what free(3) writes over at the beginning of a text that nobody wiped.
+    FREED = 16
+    RIGHT, WRONG = "Right-Pass-4711-what-free-leaves-of-the-right", "Wrong-Guess-4711-what-free-leaves-of-the-wrong"
 
     def test_passwords_are_neither_logged_nor_kept_in_memory(self):
         def stored(scheme):
             return self.box.run(["doveadm", "pw", "-s", scheme, "-p", self.RIGHT]).stdout.strip()
 
-        users = self.box.write("users", f"quick@example.com:{stored('SSHA256')}\nslow@example.com:{stored('SHA512-CRYPT')}\n")
+        users = self.box.write("users", f"quick@example.com:{stored('SSHA256')}\nkeyed@example.com:{stored('CRAM-MD5')}\n"
+                                        f"slow@example.com:{stored('SHA512-CRYPT')}\n")
         conf = self.box.write("auth.conf", f"""\
 base_dir = {self.box.directory('run')}
 auth_mechanisms = plain login
@@ -176,9 +179,8 @@ passdb {{
         auth = self.daemon(conf, "penalty = no\n")
         with Talk(self.box.path("run/auth-client")) as talk:
             sent = self.log_in(talk)
-            for number, octets in enumerate(self.writable_memory(auth.pid)):
-                for text in sent:
-                    self.assertNotIn(text, octets, f"{text} in region {number}")
+            # The last worker forgets after it has answered.
+            wait_until(lambda: not self.left_of(sent, auth.pid), 10, lambda: f"gone: {self.left_of(sent, auth.pid)}")
         for text in sent:
             self.assertNotIn(text.decode(), auth.log())
 
@@ -187,9 +189,10 @@ passdb {{
         passwords = [word.encode() for word in (self.RIGHT, self.WRONG)]
         # Base64 comes in threes: without its beginning and end it is found at any place.
         sent = passwords + [base64.b64encode(word[shift:])[:-4] for word in passwords for shift in range(3)]
+        sent = [text[self.FREED:] for text in sent]
         talk.lines("DONE")
         talk.send("VERSION\t1\t1\nCPID\t1\n")
-        logins = [(user, password) for user in (b"quick", b"slow", b"nobody") for password in passwords]
+        logins = [(user, password) for user in (b"quick", b"keyed", b"slow", b"nobody") for password in passwords]
         for number, (user, password) in enumerate(logins):
             plain = base64.b64encode(b"\0" + user + b"@example.com\0" + password).decode()
             talk.send(f"AUTH\t{2 * number + 1}\tPLAIN\tservice=smtp\tresp={plain}\n").line()
@@ -198,6 +201,9 @@ passdb {{
                 talk.send(f"CONT\t{2 * number + 2}\t{base64.b64encode(word).decode()}\n").line()
         return sent
 
+    def left_of(self, sent, pid):
+        return {text for octets in self.writable_memory(pid) for text in sent if text in octets}
+
     @staticmethod
     def writable_memory(pid):
         with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
@@ -205,6 +211,8 @@ passdb {{
                 region = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw.*?(\[v\w+\])?$", line)
                 if region and not region[3]:
                     begin, end = (int(word, 16) for word in region.groups()[:2])
+                    if end - begin > 1 << 32:  # a sanitizer's notes about memory, which hold no octets of it
+                        continue
                     memory.seek(begin)
                     yield memory.read(end - begin)
 

@@ -1,7 +1,7 @@
 """Private instances of the servers around Postern, for system tests and the demo. tests/system/README.md shows their use."""
 
 from .case import SystemTest
-from .daemon import Daemon, program
+from .daemon import CRASH, Daemon, has_sanitizer, program
 from .databases import MariaDb, Postgres, Sqlite
 from .dns import Knot
 from .dovecot import Dovecot
@@ -11,5 +11,5 @@ from .sandbox import Sandbox
 from .smtp import Talk, swaks
 from .waiting import wait_until
 
-__all__ = ["Daemon", "Dovecot", "Exim", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
-           "SystemTest", "Talk", "program", "swaks", "wait_until"]
+__all__ = ["CRASH", "Daemon", "Dovecot", "Exim", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
+           "SystemTest", "Talk", "has_sanitizer", "program", "swaks", "wait_until"]

@@ -20,6 +20,11 @@ def program(name):
     return path
 
 
+def has_sanitizer(name):
+    """A program built with AddressSanitizer or ThreadSanitizer: it takes terabytes of address space."""
+    return re.search(rb"__[at]san_init", program(name).read_bytes()) is not None
+
+
 class Daemon:
     """A foreground daemon. arguments as on its command line; name also names the log, log/NAME.log.
 
