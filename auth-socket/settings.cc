@@ -335,7 +335,7 @@ config::Table<Settings> const& dovecot_table() {
              }},
             {"auth_policy_log_only", "no", "Log what it says, and act on nothing.",
              [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.log_only); }},
-            {"auth_policy_reject_on_fail", "no", "Refuse logins while it cannot be asked.",
+            {"auth_policy_reject_on_fail", "no", "Logins fail for now while it cannot be asked.",
              [](S& s, string_view v) { return take(config::parse_boolean(v), s.policy.reject_on_fail); }},
             {"auth_policy_request_attributes",
              "login=%{requested_username} pwhash=%{hashed_password} remote=%{rip} device_id=%{client_id} "

@@ -43,12 +43,21 @@ Outcome PolicedAuthority::refused(Request const& request, PolicyAdvice const& ad
     return outcome;
 }
 
+// It may have said yes.
+Outcome PolicedAuthority::unasked(Request const& request) const {
+    log_.info("auth: policy{}: the policy server could not be asked", request.log_name());
+    Outcome outcome; // temporary
+    outcome.user = request.user;
+    return outcome;
+}
+
 // Before anybody is asked about the password. Absent: go on.
 std::optional<Outcome> PolicedAuthority::objection(Request& request, std::string_view password) const {
     auto const& settings = server_->settings();
     if (!settings.check_before || std::exchange(request.policy_asked, true)) return std::nullopt;
     request.user = inner_->account(request, request.original_user);
     auto const advice = server_->allow(request, password);
+    if (advice.is_missing && !settings.log_only) return unasked(request);
     if (advice.status == 0) return std::nullopt;
     if (settings.log_only) {
         log_.info("auth: policy{}: the policy server says {}, which is only logged", request.log_name(),
@@ -79,7 +88,9 @@ Outcome PolicedAuthority::find_secret(Request& request, std::string_view authori
 Outcome PolicedAuthority::settle(Request& request, Outcome const& outcome) const {
     if (!request.authenticated_user.empty()) return outcome; // master users are not asked about
     auto const advice = server_->allow(request, request.password.reveal());
-    if (advice.status >= 0 || server_->settings().log_only) return outcome;
+    if (server_->settings().log_only) return outcome;
+    if (advice.is_missing) return unasked(request);
+    if (advice.status >= 0) return outcome;
     return refused(request, advice);
 }
 

@@ -44,6 +44,7 @@ class PolicedAuthority final : public Authority {
   private:
     std::optional<Outcome> objection(Request& request, std::string_view password) const;
     Outcome refused(Request const& request, PolicyAdvice const& advice) const;
+    Outcome unasked(Request const& request) const;
 
     std::shared_ptr<Authority const> const inner_;
     std::shared_ptr<PolicyServer const> const server_;

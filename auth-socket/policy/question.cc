@@ -88,7 +88,7 @@ Result<PolicyAdvice> understand_advice(http::Answer const& answer) {
     if (!reply) return temporary(reply.error().text);
     auto const* status = reply->find("status");
     if (status == nullptr || status->integer() == nullptr) return temporary("the answer has no status");
-    PolicyAdvice advice{*status->integer(), {}};
+    PolicyAdvice advice{.status = *status->integer(), .message = {}};
     if (auto const* message = reply->find("msg"); message != nullptr && message->text() != nullptr)
         advice.message = printable(*message->text(), 200);
     return advice;

@@ -28,6 +28,7 @@ Result<std::string> policy_question(PolicySettings const& settings, Request cons
 struct PolicyAdvice {
     std::int64_t status = 0; // below 0: refuse; above 0: wait so many seconds
     std::string message;
+    bool is_missing = false; // it could not be asked, and unasked nobody gets in
 };
 // Temporary error: it says nothing.
 Result<PolicyAdvice> understand_advice(http::Answer const& answer);

@@ -18,16 +18,25 @@ bool PolicyServer::is_paused() const {
     return now_() < paused_until_;
 }
 
+// What the login itself has no time for says nothing about the server.
+bool PolicyServer::is_in_a_hurry(Request const& request) const {
+    return request.answer_by.point() < now_() + settings_.timeout;
+}
+
+void PolicyServer::pause() const {
+    std::lock_guard const lock(mutex_);
+    paused_until_ = now_() + policy_pause;
+}
+
 void PolicyServer::note(bool works, std::string_view why) const {
     std::lock_guard const lock(mutex_);
-    if (!works) paused_until_ = now_() + policy_pause;
     if (works == works_) return;
     works_ = works;
     if (works)
         log_.info("auth: policy: the policy server answers again");
     else
         log_.error("auth: policy: {}; until it answers, logins are {}", why,
-                   settings_.reject_on_fail ? "refused" : "let through");
+                   settings_.reject_on_fail ? "refused for now" : "let through");
 }
 
 Result<http::Answer> PolicyServer::send(char const* command, Request const& request,
@@ -42,16 +51,16 @@ Result<http::Answer> PolicyServer::send(char const* command, Request const& requ
         asked.headers.push_back(header.contains(':') ? header : "X-API-Key: " + header);
     auto answer =
         client_->send(asked, Deadline::earlier(Deadline::after(settings_.timeout), request.answer_by));
-    if (!answer) return answer;
-    if (answer->status / 10 != 20)
-        return temporary(http::public_part(asked.url) + ": HTTP status " + std::to_string(answer->status));
+    if (!answer && !is_in_a_hurry(request)) pause();
     return answer;
 }
 
 PolicyAdvice PolicyServer::allow(Request const& request, std::string_view password) const {
-    PolicyAdvice const otherwise{settings_.reject_on_fail ? -1 : 0, {}};
+    PolicyAdvice const otherwise{.status = 0, .message = {}, .is_missing = settings_.reject_on_fail};
     if (is_paused()) return otherwise;
+    auto const hurried = is_in_a_hurry(request);
     auto const answer = send("allow", request, password, nullptr);
+    if (!answer && hurried) return {.status = 0, .message = {}, .is_missing = true};
     auto advice = answer ? understand_advice(*answer) : std::unexpected(answer.error());
     note(advice.has_value(), advice ? "" : advice.error().text);
     return advice.value_or(otherwise);
@@ -61,7 +70,8 @@ void PolicyServer::report(Request const& request, std::string_view password,
                           PolicyReport const& report) const {
     if (is_paused()) return;
     auto const answer = send("report", request, password, &report);
-    note(answer.has_value(), answer ? "" : answer.error().text);
+    auto const taken = answer && answer->status / 10 == 20;
+    note(taken, !answer ? answer.error().text : "HTTP status " + std::to_string(answer->status));
 }
 
 } // namespace postern::auth_socket

@@ -10,8 +10,8 @@
 
 namespace postern::auth_socket {
 
-// After a failure nobody waits for it for so long: a server that is silent would cost every login its
-// timeout.
+// After silence nobody waits for it for so long: it would cost every login its timeout. Not after an answer
+// of no use, which a stranger's odd login may have caused: the others are still asked about.
 inline constexpr std::chrono::seconds policy_pause{5};
 
 // Thread-safe.
@@ -21,8 +21,8 @@ class PolicyServer {
                  Log& log)
         : settings_(std::move(settings)), client_(std::move(client)), now_(std::move(now)), log_(log) {}
 
-    // Where it cannot be asked: what auth_policy_reject_on_fail says. One log line tells that it went away,
-    // one that it is back.
+    // Where it cannot be asked: what auth_policy_reject_on_fail says; where a login has no time left to ask
+    // it, that is missing. One log line tells that it went away, one that it is back.
     PolicyAdvice allow(Request const& request, std::string_view password) const;
     void report(Request const& request, std::string_view password, PolicyReport const& report) const;
     PolicySettings const& settings() const { return settings_; }
@@ -31,6 +31,8 @@ class PolicyServer {
     Result<http::Answer> send(char const* command, Request const& request, std::string_view password,
                               PolicyReport const* report) const;
     bool is_paused() const;
+    bool is_in_a_hurry(Request const& request) const;
+    void pause() const;
     void note(bool works, std::string_view why) const;
 
     PolicySettings const settings_;

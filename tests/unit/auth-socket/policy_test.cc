@@ -167,18 +167,57 @@ TEST_CASE("one server object tells once that the server went away and once that 
     house.server->answers = {"away", "away", "nonsense", R"({"status":"x"})", R"({"status":1})"};
     house.policy.reject_on_fail = true;
     PolicyServer const server(house.policy, house.server, house.clock, house.log);
-    std::vector<std::int64_t> said;
-    for (int i = 0; i < 5; ++i) {
-        said.push_back(server.allow({}, "").status);
-        said.push_back(server.allow({}, "").status); // in the pause after a failure nobody is asked
+    std::vector<std::int64_t> said; // -9: nothing
+    auto const ask = [&] {
+        auto const advice = server.allow({}, "");
+        said.push_back(advice.is_missing ? -9 : advice.status);
+    };
+    for (int i = 0; i < 2; ++i) {
+        ask();
+        ask(); // in the pause after silence nobody is asked
         house.now += policy_pause;
     }
-    CHECK(said == std::vector<std::int64_t>{-1, -1, -1, -1, -1, -1, -1, -1, 1, 0});
+    for (int i = 0; i < 4; ++i) ask();
+    CHECK(said == std::vector<std::int64_t>{-9, -9, -9, -9, -9, -9, 1, 0});
     CHECK(house.server->asked.size() == 6);
-    CHECK(house.log.expect("until it answers, logins are refused"));
+    CHECK(house.log.expect("until it answers, logins are refused for now"));
     CHECK(house.log.contains("the policy server answers again"));
     auto const all = house.log.all();
     CHECK(all.find("until it answers") == all.rfind("until it answers"));
+}
+
+TEST_CASE("an answer of no use, which an odd login may have caused, lets nobody else through unasked") {
+    PolicyHouse house;
+    house.policy.check_after = house.policy.report_after = false;
+    house.server->answers = {"nonsense", R"({"status":-1})"};
+    auto const session = house.open();
+    CHECK(session->receive(PolicyHouse::login("secret")).value().starts_with("OK\t1\t"));
+    CHECK(house.log.expect("until it answers, logins are let through"));
+    CHECK(session->receive(PolicyHouse::login("secret", 2)).value().starts_with("FAIL\t2\t"));
+}
+
+TEST_CASE(
+    "a login whose own time is over is not let through unasked, and does not say that the server is away") {
+    PolicyHouse house;
+    house.server->answers = {"away"};
+    PolicyServer const server(house.policy, house.server, house.clock, house.log);
+    Request late;
+    late.answer_by = Deadline::at(house.now);
+    CHECK(server.allow(late, "").is_missing);
+    CHECK(!server.allow({}, "").is_missing);
+    CHECK(house.server->asked.size() == 2); // no pause
+}
+
+TEST_CASE("who has to be asked about and cannot be is told to try again, before and after the password") {
+    for (auto const& answers : {std::vector<std::string>{"away"}, {R"({"status":0})", "away"}}) {
+        PolicyHouse house;
+        house.policy.reject_on_fail = true;
+        house.server->answers = answers;
+        CHECK(house.answer("secret").contains("code=temp_fail"));
+        CHECK(house.log.expect("until it answers, logins are refused for now"));
+        CHECK(house.log.contains("the policy server could not be asked"));
+        CHECK(house.penalties.size() == 0);
+    }
 }
 
 TEST_CASE("log_only acts on nothing") {
