@@ -103,37 +103,47 @@ PasswdFile::Entries PasswdFile::read(std::string_view text) {
     return entries;
 }
 
+// What was read of the file, where it has not changed since.
+std::shared_ptr<PasswdFile::Entries const> PasswdFile::kept(std::string const& path,
+                                                            struct stat const& now) const {
+    std::lock_guard const lock(mutex_);
+    auto const at = contents_.find(path);
+    if (at == contents_.end()) return nullptr;
+    auto const& known = at->second;
+    auto const same = known.size == now.st_size && known.inode == now.st_ino &&
+                      known.modified.tv_sec == now.st_mtim.tv_sec &&
+                      known.modified.tv_nsec == now.st_mtim.tv_nsec;
+    return same ? known.entries : nullptr;
+}
+
 Result<std::shared_ptr<PasswdFile::Entries const>> PasswdFile::entries(std::string const& path) const {
     struct stat now{};
     if (::stat(path.c_str(), &now) != 0) return system_error("passwd-file " + path, errno);
-    std::lock_guard const lock(mutex_);
-    auto& known = contents_[path];
-    auto const same = known.entries && known.size == now.st_size && known.inode == now.st_ino &&
-                      known.modified.tv_sec == now.st_mtim.tv_sec &&
-                      known.modified.tv_nsec == now.st_mtim.tv_nsec;
-    if (same) return known.entries;
+    if (auto known = kept(path, now)) return known;
+    std::lock_guard const reading(reading_);
+    if (auto known = kept(path, now)) return known;
     std::ifstream file(path);
     std::stringstream text;
     text << file.rdbuf();
     if (!file) return temporary("passwd-file " + path + " cannot be read");
-    known = {now.st_mtim, now.st_size, now.st_ino, std::make_shared<Entries const>(read(text.str()))};
-    return known.entries;
+    auto fresh = std::make_shared<Entries const>(read(text.str()));
+    std::lock_guard const lock(mutex_);
+    contents_[path] = {now.st_mtim, now.st_size, now.st_ino, fresh};
+    return fresh;
 }
 
-Result<std::shared_ptr<PasswdFile::Entries const>> PasswdFile::entries_of(Request const& request) const {
-    auto const path = expand(path_, request);
-    if (!path) return std::unexpected(path.error());
-    if (path_.contains('%') && path->contains(".."))
+Result<std::string> PasswdFile::path_of(Request const& request) const {
+    auto path = expand(path_, request);
+    if (path && path_.contains('%') && path->contains(".."))
         return temporary("passwd-file: a user name with \"..\" in it");
-    return entries(*path);
+    return path;
 }
 
-Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
-    auto const all = entries_of(request);
+Result<std::vector<Fields>> PasswdFile::rows(Entries const& all, Request const& request) const {
     auto const name = expand(format_, request);
-    if (!all || !name) return std::unexpected(all ? name.error() : all.error());
-    auto const at = (*all)->find(*name);
-    if (at == (*all)->end()) return std::vector<Fields>{};
+    if (!name) return std::unexpected(name.error());
+    auto const at = all.find(*name);
+    if (at == all.end()) return std::vector<Fields>{};
     Fields fields;
     fields.set("password", at->second.password);
     for (auto const& [key, value] :
@@ -142,13 +152,26 @@ Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
     return std::vector{fields};
 }
 
+Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
+    auto const path = path_of(request);
+    auto const all = path ? entries(*path) : std::unexpected(path.error());
+    if (!all) return std::unexpected(all.error());
+    return rows(**all, request);
+}
+
+// A changed file is a worker's to read.
 std::optional<std::vector<Fields>> PasswdFile::at_hand(Request const& request) const {
-    auto rows = lookup(request);
-    return rows ? std::optional(std::move(*rows)) : std::nullopt;
+    auto const path = path_of(request);
+    struct stat now{};
+    if (!path || ::stat(path->c_str(), &now) != 0) return std::nullopt;
+    auto const all = kept(*path, now);
+    auto found = all ? rows(*all, request) : std::unexpected(temporary("not read yet"));
+    return found ? std::optional(std::move(*found)) : std::nullopt;
 }
 
 Result<std::optional<Fields>> PasswdFile::lookup_after(Outcome const*, Request const& request) const {
-    auto const all = entries_of(request);
+    auto const path = path_of(request);
+    auto const all = path ? entries(*path) : std::unexpected(path.error());
     auto const name = expand(format_, request);
     if (!all || !name) return std::unexpected(all ? name.error() : all.error());
     auto const at = (*all)->find(*name);

@@ -64,11 +64,14 @@ class PasswdFile final : public Passdb, public Userdb {
     PasswdFile(std::string scheme, std::string format, std::string path)
         : scheme_(std::move(scheme)), format_(std::move(format)), path_(std::move(path)) {}
     Result<std::shared_ptr<Entries const>> entries(std::string const& path) const;
-    Result<std::shared_ptr<Entries const>> entries_of(Request const& request) const;
+    std::shared_ptr<Entries const> kept(std::string const& path, struct stat const& now) const;
+    Result<std::string> path_of(Request const& request) const;
+    Result<std::vector<Fields>> rows(Entries const& all, Request const& request) const;
     static Entries read(std::string_view text);
     static Entry read_entry(std::vector<std::string_view> const& columns);
 
     std::string const scheme_, format_, path_;
+    mutable std::mutex reading_;                       // held while a file is read, and never with at_hand()
     mutable std::mutex mutex_;                         // guards contents_
     mutable std::map<std::string, Contents> contents_; // by path; %d in it makes several
 };
