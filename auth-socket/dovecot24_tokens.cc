@@ -117,6 +117,7 @@ void add_dovecot24_tokens(Block const& root, Settings& settings, std::vector<Pro
     block.place = root.place;
     block.mechanisms = {"OAUTHBEARER", "XOAUTH2"};
     block.success = Rule::continue_ok;
+    block.others_may_object = true;
     block.failure = block.internal_failure = Rule::return_fail;
     settings.passdbs.insert(settings.passdbs.begin(), std::move(block));
 }

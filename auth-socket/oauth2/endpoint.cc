@@ -8,6 +8,7 @@ namespace postern::auth_socket {
 
 namespace {
 
+constexpr std::size_t longest_reason = 200; // octets of a stranger's words in the log
 constexpr json::Limits reply_limits{.octets = http::answer_limit, .depth = 16};
 
 TokenAnswer failed(Verdict verdict, std::string why) { return {verdict, std::move(why), {}}; }
@@ -21,7 +22,7 @@ std::string text_member(json::Value const& object, std::string_view name) {
 std::string error_text(json::Value const& reply) {
     auto text = text_member(reply, "error");
     if (auto const more = text_member(reply, "error_description"); !more.empty()) text += ": " + more;
-    return printable(text);
+    return printable(text, longest_reason);
 }
 
 // A refusal with a status of 4xx.
@@ -33,10 +34,20 @@ TokenAnswer understand_refusal(http::Answer const& answer, Asker asker) {
     if (error == "invalid_token" || error == "invalid_grant")
         return failed(Verdict::password_mismatch, "Invalid credentials: " + about);
     if (error == "insufficient_scope") return failed(Verdict::user_disabled, about);
-    auto const about_the_token = asker == Asker::token && (answer.status == 400 || answer.status == 401);
+    // A proxy's 400 is a page, and it is about the request.
+    auto const about_the_token =
+        asker == Asker::token && (answer.status == 401 || (answer.status == 400 && reply));
     if (about_the_token && error.empty())
         return failed(Verdict::password_mismatch, "Invalid credentials: " + about);
     return failed(Verdict::temporary, about);
+}
+
+// RFC 7662 2.2: whatever else is configured, a token that is not active is none. A null or 0 is no yes.
+bool is_inactive(json::Value const& reply) {
+    auto const* active = reply.find("active");
+    if (active == nullptr) return false;
+    auto const text = active->scalar().value_or("");
+    return text.empty() || text == "0" || equals_ignoring_case(text, "false");
 }
 
 } // namespace
@@ -52,8 +63,7 @@ TokenAnswer understand_answer(http::Answer const& answer, Asker asker, std::int6
     if (error == "invalid_token" || error == "invalid_grant")
         return failed(Verdict::password_mismatch, "Invalid credentials: " + error_text(*reply));
     if (reply->find("error") != nullptr) return failed(Verdict::temporary, error_text(*reply));
-    // RFC 7662 2.2: whatever else is configured, a token that is not active is none.
-    if (auto const* active = reply->find("active"); active != nullptr && active->scalar() == "false")
+    if (is_inactive(*reply))
         return failed(Verdict::password_mismatch, "Invalid credentials: the token is not active");
     if (is_expired(*reply, now))
         return failed(Verdict::password_mismatch, "Invalid credentials: the token has expired");
@@ -86,14 +96,14 @@ TokenAnswer TokenEndpoint::send(http::Request const& request, Asker asker, Deadl
     if (!answer) return failed(Verdict::temporary, answer.error().text);
     auto understood = understand_answer(*answer, asker, unix_time());
     if (understood.verdict == Verdict::temporary)
-        understood.why = http::public_part(request.url) + ": " + understood.why;
+        understood.why = http::server_part(request.url) + ": " + understood.why;
     return understood;
 }
 
 TokenAnswer TokenEndpoint::token_info(std::string_view token, Request const& request,
                                       Deadline deadline) const {
-    return send(prepared(settings_.tokeninfo_url + http::percent_encoded(token), request), Asker::token,
-                deadline);
+    auto const asked = prepared(settings_.tokeninfo_url + http::percent_encoded(token), request);
+    return send(asked, http::has_user(asked.url) ? Asker::ourselves : Asker::token, deadline);
 }
 
 TokenAnswer TokenEndpoint::introspect(std::string_view token, Request const& request,
@@ -105,10 +115,12 @@ TokenAnswer TokenEndpoint::introspect(std::string_view token, Request const& req
             text += "&client_secret=" + http::percent_encoded(settings_.client_secret);
     };
     switch (settings_.introspection_mode) {
-    case IntrospectionMode::get:
+    case IntrospectionMode::get: {
+        auto const named = !settings_.client_id.empty() || http::has_user(asked.url);
         asked.url += http::percent_encoded(token);
         credentials(asked.url);
-        return send(asked, settings_.client_id.empty() ? Asker::token : Asker::ourselves, deadline);
+        return send(asked, named ? Asker::ourselves : Asker::token, deadline);
+    }
     case IntrospectionMode::post:
         asked.content_type = "application/x-www-form-urlencoded";
         asked.body = "token=" + http::percent_encoded(token);
@@ -117,10 +129,8 @@ TokenAnswer TokenEndpoint::introspect(std::string_view token, Request const& req
     case IntrospectionMode::bearer:
     case IntrospectionMode::local: break;
     }
-    // Where the URL names a user, that is the authorization.
-    auto const named = http::has_user(asked.url);
-    if (!named) asked.headers.push_back("Authorization: Bearer " + std::string(token));
-    return send(asked, named ? Asker::ourselves : Asker::token, deadline);
+    asked.headers.push_back("Authorization: Bearer " + std::string(token));
+    return send(asked, Asker::token, deadline);
 }
 
 TokenAnswer TokenEndpoint::exchange_password(std::string_view password, Request const& request,

@@ -51,10 +51,15 @@ bool names(json::Value const* value, std::string_view wanted) {
            });
 }
 
+// The members that are no objects first: "a_b" is never taken from within "a", where users may write more.
 void flatten(json::Value const& value, std::string const& name, Fields& fields) {
     if (auto const* object = value.object()) {
-        for (auto const& [inner, member] : *object)
-            flatten(member, name.empty() ? inner : name + "_" + inner, fields);
+        for (auto const inner_objects : {false, true})
+            for (auto const& [inner, member] : *object)
+                if ((member.object() != nullptr) == inner_objects)
+                    flatten(member, name.empty() ? inner : name + "_" + inner, fields);
+    } else if (fields.has(name)) {
+        return;
     } else if (auto const* array = value.array()) {
         std::string words;
         for (auto const& each : *array)
@@ -108,7 +113,7 @@ bool has_scopes(std::string_view text, std::vector<std::string> const& wanted) {
 
 bool is_expired(json::Value const& claims, std::int64_t now) {
     auto const* value = claims.find("exp");
-    if (value == nullptr) return false;
+    if (value == nullptr || *value == json::Value()) return false;
     auto time = seconds(*value);
     if (value->text() != nullptr) time = parse_number<std::int64_t>(*value->text()); // Google's tokeninfo
     return !time || now >= *time;

@@ -41,8 +41,8 @@ bool is_meant_for(json::Value const& jwk, Jwt const& jwt) {
 
 std::optional<std::string> key_file_name(std::string_view name) {
     if (name.empty()) return "default";
-    if (name.starts_with(".") || name.contains('\0')) return std::nullopt;
-    auto escaped = replace_all(replace_all(name, "%", "%25"), "/", "%2f");
+    if (name.contains('\0')) return std::nullopt;
+    auto escaped = replace_all(replace_all(replace_all(name, "%", "%25"), "/", "%2f"), ".", "%2e");
     if (escaped.size() > longest_name) return std::nullopt;
     return escaped;
 }
@@ -87,11 +87,14 @@ Result<bool> KeyStore::verifies_by_set(Jwt const& jwt, SignatureAlgorithm const&
     auto const set = json::parse(*text, set_limits);
     auto const* keys = set ? set->find("keys") : nullptr;
     if (keys == nullptr || keys->array() == nullptr) return temporary(prefix_ + ": not a JWK set");
+    std::optional<std::string> broken; // the very key that the token names
     for (auto const& jwk : *keys->array()) {
         if (!is_meant_for(jwk, jwt)) continue;
         auto const key = VerificationKey::of_jwk(jwk);
         if (key && key->verifies(algorithm, jwt.signed_text, jwt.signature)) return true;
+        if (!key && !jwt.key_id.empty()) broken = key.error().text;
     }
+    if (broken) return temporary(prefix_ + ": kid " + printable(jwt.key_id, 80) + ": " + *broken);
     return false;
 }
 

@@ -29,8 +29,8 @@ class KeyStore {
     std::string prefix_;
 };
 
-// What a key is called in a path: '/' and '%' as %2f and %25, "default" for none. Absent: a name that is no
-// file's (one that begins with a dot, or is too long).
+// What a key is called in a path, as in Dovecot: '.', '/' and '%' as %2e, %2f and %25, "default" for none.
+// Absent: a name that is no file's (with a NUL in it, or too long).
 std::optional<std::string> key_file_name(std::string_view name);
 
 } // namespace postern::auth_socket

@@ -164,6 +164,11 @@ std::optional<TokenSettings> checked_token_settings(std::vector<config::Assignme
     if (local_only && settings.local_validation_key_dict.empty())
         complain("introspection_mode = local needs local_validation_key_dict");
     if (local_only) settings.introspection_url.clear();
+    // The URL's user would be asked about in place of the token: any token would be good for that account.
+    if (settings.introspection_mode == IntrospectionMode::bearer &&
+        http::has_user(settings.introspection_url))
+        complain("introspection_url names a user, with which introspection_mode = auth sends no token; "
+                 "use post or get");
     if (settings.use_grant_password && settings.grant_url.empty())
         complain("use_grant_password needs grant_url");
     if (settings.local_validation_key_dict.empty() && !settings.asks_web())

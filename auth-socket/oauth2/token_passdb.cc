@@ -114,7 +114,7 @@ std::optional<Checked> TokenPassdb::objection(Fields const& claims, Request cons
     auto const wanted = expand(settings_.username_format, request);
     auto const given = expand(settings_.username_format, named);
     if (!wanted || !given) return Checked{Verdict::temporary, (wanted ? given : wanted).error().text, {}};
-    if (*wanted != *given)
+    if (*wanted != *given || given->empty())
         return Checked{Verdict::password_mismatch,
                        "Invalid credentials: the token is that of \"" + printable(*given, 100) + "\"",
                        {}};

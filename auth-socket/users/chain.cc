@@ -19,7 +19,7 @@ bool ChainState::goes_on(DatabaseBlock const& block, Verdict verdict) {
     }
     // Whoever a deny list knows does not get in, whatever else the list says of him; and a list that cannot
     // be read may hold anybody.
-    if (block.deny && verdict == Verdict::temporary) {
+    if ((block.deny || needs_all_) && verdict == Verdict::temporary) {
         temporary_ = true;
         success = false;
         return false;
@@ -31,6 +31,7 @@ bool ChainState::goes_on(DatabaseBlock const& block, Verdict verdict) {
         return false;
     }
     if (verdict == Verdict::temporary) temporary_ = true;
+    if (verdict == Verdict::ok && block.others_may_object) needs_all_ = true;
     // A wrong password weighs more than an unknown user: it is what the client is to be told apart by.
     if (verdict != Verdict::ok && verdict != Verdict::temporary && verdict != Verdict::unknown_user)
         failure_ = verdict;

@@ -19,6 +19,7 @@ class ChainState {
   private:
     Verdict failure_ = Verdict::unknown_user;
     bool temporary_ = false; // one of them could not be asked, so nobody knows
+    bool needs_all_ = false; // one that said yes lets the others object
     bool final_ = false;     // user_disabled and the like: not to be let in by another database
 };
 

@@ -33,9 +33,10 @@ struct DatabaseBlock {
     Rule success = Rule::return_ok;
     Rule failure = Rule::continue_on;
     Rule internal_failure = Rule::continue_on;
-    bool master = false; // holds master users
-    bool pass = false;   // result_success = continue, for master users
-    bool deny = false;   // who is in it does not get in
+    bool master = false;            // holds master users
+    bool pass = false;              // result_success = continue, for master users
+    bool deny = false;              // who is in it does not get in
+    bool others_may_object = false; // its yes needs all the others' word: one that is away is none
     config::Place place;
     // 2.4 writes these into the block, 2.3 into the file that args names.
     std::string default_scheme;

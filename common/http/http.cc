@@ -47,9 +47,9 @@ UrlParts url_parts(std::string_view url) {
 
 } // namespace
 
-std::string public_part(std::string_view url) {
+std::string server_part(std::string_view url) {
     auto const parts = url_parts(url);
-    return printable(std::string(parts.scheme) + std::string(parts.rest));
+    return printable(std::string(parts.scheme) + std::string(parts.rest.substr(0, parts.rest.find('/'))));
 }
 
 bool has_user(std::string_view url) { return !url_parts(url).user.empty(); }
@@ -95,7 +95,7 @@ class CurlClient final : public Client {
         prepare(handle.get(), request, deadline, answer.body, headers);
         auto const code = deadline.expired() ? CURLE_OPERATION_TIMEDOUT : curl_easy_perform(handle.get());
         if (code != CURLE_OK)
-            return temporary(public_part(request.url) + ": " +
+            return temporary(server_part(request.url) + ": " +
                              (code == CURLE_WRITE_ERROR
                                   ? "the answer has more than " + std::to_string(answer_limit) + " octets"
                                   : curl_easy_strerror(code)));
@@ -118,6 +118,10 @@ class CurlClient final : public Client {
             1, static_cast<long>(std::min<std::int64_t>(deadline.remaining().count(), 3'600'000)));
         curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, left);
         curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, left);
+#if LIBCURL_VERSION_NUM >= 0x075700
+        // Else a timeout waits for the thread that asks DNS, which takes as long as resolv.conf(5) says.
+        curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);
+#endif
         curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, take_body);
         curl_easy_setopt(handle, CURLOPT_WRITEDATA, &body);
         auto const add = [&](std::string const& line) {

@@ -52,8 +52,8 @@ std::unique_ptr<Client> make_client(TlsSettings tls, std::string user_agent);
 
 // "a b&c" as it stands in a query or a form: only unreserved characters stay (RFC 3986 2.3).
 std::string percent_encoded(std::string_view text);
-// Scheme, host and path, for the log: no password, and no query, which may hold a token.
-std::string public_part(std::string_view url);
+// Scheme and host, for the log: no password, and neither path nor query, which may hold a token.
+std::string server_part(std::string_view url);
 // "https://user:password@host/"
 bool has_user(std::string_view url);
 // http: or https: with a host.

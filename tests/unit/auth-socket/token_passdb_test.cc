@@ -14,7 +14,7 @@ using namespace postern::auth_socket::test;
 
 namespace {
 
-// Answers by URL without its query; what was asked is kept.
+// Answers by URL without its user and its query; what was asked is kept.
 class FakeClient final : public http::Client {
   public:
     std::map<std::string, http::Answer> answers;
@@ -22,7 +22,10 @@ class FakeClient final : public http::Client {
 
     Result<http::Answer> send(http::Request const& request, Deadline) const override {
         asked.push_back(request);
-        auto const at = answers.find(http::public_part(request.url));
+        auto const user = request.url.find('@');
+        auto const place =
+            user == std::string::npos ? request.url : "https://" + request.url.substr(user + 1);
+        auto const at = answers.find(place.substr(0, place.find('?')));
         if (at == answers.end()) return temporary("connection refused");
         return at->second;
     }
@@ -74,12 +77,28 @@ TEST_CASE("mode auth sends the token as its own authorization") {
     CHECK(asked.headers == std::vector<std::string>{"Authorization: Bearer token"});
 }
 
-TEST_CASE("mode auth leaves the URL's own user in charge") {
+TEST_CASE("where the URL names a user, 401 is about that user and not about the token") {
     World world;
-    world.settings.introspection_url = "https://id:pw@auth.example/introspect";
+    world.settings.introspection_mode = IntrospectionMode::get;
+    world.settings.introspection_url = "https://id:pw@auth.example/introspect?token=";
     CHECK(world.verdict_on(200, R"({"email":"ann@a.example"})") == "ok");
-    CHECK(world.client->asked.at(0).headers.empty());
-    CHECK(world.verdict_on(401, "") == "temporary"); // it was about us, not about the token
+    CHECK(world.verdict_on(401, "") == "temporary");
+    world.settings.tokeninfo_url = world.settings.introspection_url;
+    CHECK(world.verdict_on(401, "") == "temporary");
+}
+
+TEST_CASE("no token gets into the log, wherever the URL has it") {
+    World world;
+    world.settings.tokeninfo_url = "https://auth.example/tokeninfo/";
+    world.client->answers["https://auth.example/tokeninfo/s3cret"] = {500, ""};
+    CHECK(world.check("s3cret").text == "https://auth.example: HTTP status 500");
+}
+
+TEST_CASE("a server's words fill no log") {
+    World world;
+    auto const answer = R"({"error":"invalid_token","error_description":")" + std::string(5000, 'x') + "\"}";
+    CHECK(world.verdict_on(400, answer) == "mismatch");
+    CHECK(world.check().text.size() < 300);
 }
 
 TEST_CASE("modes get and post send the token and our credentials, encoded") {
@@ -117,7 +136,8 @@ TEST_CASE("only what an endpoint clearly says about the token is held against it
     CHECK(world.verdict_on(429, "") == "temporary");
     CHECK(world.verdict_on(403, "") == "temporary");
     CHECK(world.verdict_on(401, "") == "mismatch");
-    CHECK(world.verdict_on(400, "<html>") == "mismatch");
+    CHECK(world.verdict_on(400, "<html>") == "temporary"); // a proxy, about the request
+    CHECK(world.verdict_on(400, R"({"error_description":"Invalid Value"})") == "mismatch");
     CHECK(world.verdict_on(400, R"({"error":"invalid_client"})") == "temporary");
     CHECK(world.verdict_on(400, R"({"error":"invalid_token"})") == "mismatch");
     CHECK(world.verdict_on(403, R"({"error":"insufficient_scope"})") == "disabled");
@@ -139,6 +159,10 @@ TEST_CASE(
     CHECK(world.verdict_on(200, R"({"active":false})") == "mismatch");
     CHECK(world.verdict_on(200, R"({"active":"false","email":"ann@a.example"})") == "mismatch");
     CHECK(world.verdict_on(200, R"({"active":true,"email":"ann@a.example"})") == "ok");
+    for (auto const* no : {"null", "0", "\"\"", "[]", "\"False\""})
+        CHECK(world.verdict_on(200, R"({"email":"ann@a.example","active":)" + std::string(no) + "}") ==
+              "mismatch");
+    CHECK(world.verdict_on(200, R"({"email":"ann@a.example","exp":null})") == "ok");
     CHECK(world.verdict_on(200, R"({"email":"ann@a.example","exp":1000})") == "mismatch");
     CHECK(world.verdict_on(200, R"({"email":"ann@a.example","exp":"1000"})") == "mismatch");
     CHECK(world.verdict_on(200, R"({"email":"ann@a.example","exp":99999999999})") == "ok");
@@ -151,6 +175,9 @@ TEST_CASE("another's token lets nobody in") {
     CHECK(world.verdict_on(200, R"({"email":"eve@a.example"})") == "mismatch");
     CHECK(world.verdict_on(200, R"({"email":""})") == "mismatch");
     CHECK(world.check().text == "Invalid credentials: the token is that of \"\"");
+    world.settings.username_format = "%Ln";
+    world.client->answers[url] = {200, R"({"email":"@b.example"})"};
+    CHECK(world.check("token", "@a.example").verdict == Verdict::password_mismatch); // two empty names
     world.settings.username_attribute = "preferred_username";
     world.settings.username_format = "%Ln";
     CHECK(world.verdict_on(200, R"({"preferred_username":"ANN","email":"eve@a.example"})") == "ok");

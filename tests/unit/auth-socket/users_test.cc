@@ -189,6 +189,16 @@ TEST_CASE("result rules and skip do what Dovecot documents") {
     CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch);
 }
 
+TEST_CASE("where those behind may object, one that is away lets nobody in") {
+    Two two;
+    two.one.block.success = Rule::continue_ok;
+    two.one.block.others_may_object = true;
+    CHECK(two.verdict("a@x", "first") == Verdict::ok);
+    two.second->fails = true;
+    CHECK(two.verdict("a@x", "first") == Verdict::temporary);
+    CHECK(two.house.log.expect("the database is away"));
+}
+
 TEST_CASE("who is in a deny passdb does not get in, and a deny list that is away lets nobody in") {
     Two two;
     two.one.block.deny = true;
@@ -351,7 +361,9 @@ TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is rea
     CHECK(*file->lookup_after(nullptr, request_of("a@x")).value() ==
           fields({{"uid", "1000"}, {"gid", "1001"}, {"home", "/home/a"}, {"mail", "maildir:~/M"}}));
     CHECK(file->lookup(request_of("c@x")).value().empty());
+    CHECK(file->at_hand(request_of("b@x"))->size() == 1);
     std::ofstream(path, std::ios::app) << "c@x:{PLAIN}three:1:1::/\n";
+    CHECK(!file->at_hand(request_of("b@x"))); // no connection waits for a file
     CHECK(file->lookup(request_of("c@x")).value().size() == 1);
     std::filesystem::remove(path);
     CHECK(file->lookup(request_of("a@x")).error().kind == ErrorKind::temporary);

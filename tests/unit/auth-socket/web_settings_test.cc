@@ -48,6 +48,7 @@ TEST_CASE("2.4 writes where tokens are checked as a block, and asks that before 
     CHECK(first.mechanisms == std::vector<std::string>{"OAUTHBEARER", "XOAUTH2"});
     CHECK(first.success == Rule::continue_ok);
     CHECK(first.failure == Rule::return_fail);
+    CHECK(first.others_may_object);
     REQUIRE(first.tokens);
     CHECK(first.tokens->introspection_mode == IntrospectionMode::post);
     CHECK(first.tokens->introspection_url == "https://auth.example/x");
@@ -77,6 +78,8 @@ TEST_CASE("a dovecot-oauth2.conf.ext is read, and its mistakes are told") {
             "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix=/etc/dovecot/keys/\n") ==
         "");
     CHECK(told("introspection_mode = local\n").contains("needs local_validation_key_dict"));
+    CHECK(told("introspection_url = https://id:pw@x/\n").contains("sends no token"));
+    CHECK(told("introspection_url = https://id:pw@x/\nintrospection_mode = post\n") == "");
     CHECK(told("").contains("is needed"));
     CHECK(told("introspection_url = ldap://x\n").contains("not an http: or https: URL"));
     CHECK(told("introspection_url = http://x/\nintrospection_mode = put\n")

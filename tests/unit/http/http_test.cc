@@ -5,17 +5,49 @@
 #include "tests/unit/support/catch.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <thread>
 
 using namespace postern;
 
 namespace {
+
+constexpr std::string_view slow_name = "slow.dns.example";
+
+// What getaddrinfo(3) waits for when it is asked for slow_name.
+struct SlowDns {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool released = false, gave_up = false, ended = false;
+
+    void reset() {
+        std::lock_guard const lock(mutex);
+        released = gave_up = ended = false;
+    }
+    void wait() {
+        std::unique_lock lock(mutex);
+        gave_up = !changed.wait_for(lock, std::chrono::seconds(10), [this] { return released; });
+        ended = true;
+        changed.notify_all();
+    }
+    // True: it was waiting, or had not begun.
+    bool let_go() {
+        std::unique_lock lock(mutex);
+        released = true;
+        changed.notify_all();
+        changed.wait_for(lock, std::chrono::seconds(10), [this] { return ended; });
+        return !gave_up;
+    }
+} slow_dns;
 
 // Answers one request after the other with the same text, and keeps the last request. Silent: it never
 // answers.
@@ -87,9 +119,21 @@ std::string answer(std::string const& status, std::string const& body, std::stri
            "Connection: close\r\n\r\n" + body;
 }
 
+using Resolve = int (*)(char const*, char const*, addrinfo const*, addrinfo**);
+
 Deadline soon() { return Deadline::after(std::chrono::seconds(10)); }
 
 } // namespace
+
+// In place of the library's, for libcurl too.
+extern "C" int getaddrinfo(char const* name, char const* service, addrinfo const* hints, addrinfo** result) {
+    if (name != nullptr && name == slow_name) {
+        slow_dns.wait();
+        return EAI_AGAIN;
+    }
+    static auto const real = reinterpret_cast<Resolve>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+    return real(name, service, hints, result);
+}
 
 TEST_CASE("a GET carries its headers and the answer's status and body come back") {
     OneAnswer server(answer("401 Unauthorized", "{}"));
@@ -163,11 +207,27 @@ TEST_CASE("a server that is silent, away or speaks something else is a temporary
     CHECK(kind("file:///etc/passwd", soon()) == "temporary");
 }
 
-TEST_CASE("what the log shows of a URL has neither password nor query") {
-    CHECK(http::public_part("https://id:secret@auth.example:8443/introspect?token=x#y") ==
-          "https://auth.example:8443/introspect");
-    CHECK(http::public_part("http://a.example") == "http://a.example");
-    CHECK(http::public_part("nonsense") == "");
+TEST_CASE("DNS that does not answer ends with the deadline") {
+    slow_dns.reset();
+    auto const client = http::make_client({}, "t");
+    auto const got = client->send(
+        {.url = "http://" + std::string(slow_name) + "/", .headers = {}, .content_type = {}, .body = {}},
+        Deadline::after(std::chrono::milliseconds(50)));
+    CHECK(!got);
+    CHECK(slow_dns.let_go()); // it was still asking
+}
+
+TEST_CASE("what the log shows of a URL has neither password nor path nor query") {
+    CHECK(http::server_part("http://a.example") == "http://a.example");
+    CHECK(http::server_part("nonsense") == "");
+    CHECK(http::server_part("https://id:secret@auth.example:8443/info/token?x") ==
+          "https://auth.example:8443");
+    CHECK(http::server_part("http://a.example?token") == "http://a.example");
+    auto const failed = http::make_client({}, "t")->send(
+        {.url = "http://127.0.0.1:1/info/token", .headers = {}, .content_type = {}, .body = {}}, soon());
+    REQUIRE(!failed);
+    CHECK(failed.error().text.starts_with("http://127.0.0.1:1: "));
+    CHECK(!failed.error().text.contains("token"));
     CHECK(http::has_user("https://id:secret@auth.example/"));
     CHECK(!http::has_user("https://auth.example/a@b"));
 }
