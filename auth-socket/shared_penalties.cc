@@ -101,11 +101,14 @@ void SharedPenalties::put(PenaltyEvent const& event) {
     changed_.notify_all();
 }
 
-void SharedPenalties::note(bool works, std::string_view why) {
+// Hearing is tried all the time, telling when there is something to tell: who hears again may tell again.
+void SharedPenalties::note(Half half, bool works, std::string_view why) {
     std::lock_guard const lock(mutex_);
-    if (works == works_) return;
-    works_ = works;
-    if (works)
+    auto const worked = telling_works_ && hearing_works_;
+    if (half == Half::telling || (works && !hearing_works_)) telling_works_ = works;
+    if (half == Half::hearing) hearing_works_ = works;
+    if (worked == (telling_works_ && hearing_works_)) return;
+    if (!worked)
         log_.info("auth: penalties: Redis answers again");
     else
         log_.error("auth: penalties: Redis: {}; this machine goes on with its own", why);
@@ -118,11 +121,11 @@ bool SharedPenalties::pause() {
 }
 
 // Null when it is time to stop.
-std::unique_ptr<redis::Connection> SharedPenalties::connected() {
+std::unique_ptr<redis::Connection> SharedPenalties::connected(Half half) {
     do {
         auto connection = connect_();
         if (connection) return std::move(*connection);
-        note(false, connection.error().text);
+        note(half, false, connection.error().text);
     } while (pause());
     return nullptr;
 }
@@ -135,7 +138,7 @@ bool SharedPenalties::tell(redis::Connection& connection, PenaltyEvent const& ev
         std::vector<std::string> const expire{"EXPIRE", key_, kept_seconds};
         done = connection.command(expire, Deadline::after(command_time));
     }
-    note(done.has_value(), done ? "" : done.error().text);
+    note(Half::telling, done.has_value(), done ? "" : done.error().text);
     return done.has_value();
 }
 
@@ -148,7 +151,7 @@ void SharedPenalties::write() {
         auto const event = std::move(waiting_.front());
         waiting_.pop_front();
         lock.unlock();
-        if (!connection) connection = connected();
+        if (!connection) connection = connected(Half::telling);
         if (connection && !tell(*connection, event)) {
             connection = nullptr;
             pause();
@@ -161,7 +164,7 @@ bool SharedPenalties::hear(redis::Connection& connection, std::string& last) {
     std::vector<std::string> const words{"XREAD",   "COUNT", "500", "BLOCK", listening_milliseconds,
                                          "STREAMS", key_,    last};
     auto const reply = connection.command(words, Deadline::after(command_time));
-    note(reply.has_value(), reply ? "" : reply.error().text);
+    note(Half::hearing, reply.has_value(), reply ? "" : reply.error().text);
     if (!reply) return false;
     auto const heard =
         take_entries(*reply, origin_, [this](PenaltyEvent const& event) { penalties_.apply(event); });
@@ -177,7 +180,7 @@ void SharedPenalties::read() {
         return !stopping_;
     };
     while (goes_on()) {
-        auto connection = connected();
+        auto connection = connected(Half::hearing);
         while (connection && goes_on())
             if (!hear(*connection, last)) {
                 connection = nullptr;

@@ -52,8 +52,10 @@ class SharedPenalties {
     void read();
     bool tell(redis::Connection& connection, PenaltyEvent const& event);
     bool hear(redis::Connection& connection, std::string& last);
-    std::unique_ptr<redis::Connection> connected();
-    void note(bool works, std::string_view why);
+    // A server may take nothing and still give: Redis works when both do.
+    enum class Half { telling, hearing };
+    std::unique_ptr<redis::Connection> connected(Half half);
+    void note(Half half, bool works, std::string_view why);
     bool pause(); // false: it is time to stop
 
     Penalties& penalties_;
@@ -64,7 +66,7 @@ class SharedPenalties {
     std::mutex mutex_; // guards all below
     std::condition_variable changed_;
     std::deque<PenaltyEvent> waiting_;
-    bool works_ = true;
+    bool telling_works_ = true, hearing_works_ = true;
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

@@ -4,6 +4,8 @@
 #include "tests/unit/support/catch.h"
 #include "tests/unit/support/test_log.h"
 
+#include <latch>
+
 using namespace postern;
 using namespace postern::auth_socket;
 using namespace std::chrono_literals;
@@ -96,4 +98,51 @@ TEST_CASE("an XREAD reply gives others' events and the id to go on from") {
     CHECK(heard == std::vector<PenaltyEvent>{event});
     CHECK(take_entries({}, "me", take) == std::nullopt); // the time was over
     CHECK(take_entries(array({text("odd"), array({})}), "me", take) == std::nullopt);
+}
+
+namespace {
+
+// A replica that may not be written to: what is told is refused, what is heard is heard, once.
+struct ReadOnlyRedis {
+    std::latch refused{1}, heard{1};
+
+    struct Connection final : redis::Connection {
+        explicit Connection(ReadOnlyRedis& server) : server(server) {}
+        ~Connection() override {
+            if (has_refused) server.refused.count_down(); // after the log line
+        }
+        Result<redis::Reply> command(std::span<std::string const> words, Deadline) override {
+            if (words[0] == "XADD") {
+                has_refused = true;
+                return permanent("READONLY You can't write against a read only replica.");
+            }
+            server.refused.wait();
+            if (++heard == 2) server.heard.count_down();
+            return redis::Reply{};
+        }
+        ReadOnlyRedis& server;
+        bool has_refused = false;
+        int heard = 0;
+    };
+};
+
+} // namespace
+
+TEST_CASE("a server that takes nothing and still gives is told once, not each time the other half works") {
+    postern::test::TestLog log;
+    Deadline::Clock::time_point now{};
+    Penalties penalties{{.shared = true}, [&now] { return now; }};
+    ReadOnlyRedis server;
+    SharedPenalties shared(
+        penalties,
+        [&server]() -> Result<std::unique_ptr<redis::Connection>> {
+            return std::make_unique<ReadOnlyRedis::Connection>(server);
+        },
+        "key", log);
+    shared.start();
+    penalties.failed("192.0.2.1", "ann", "guess");
+    server.heard.wait();
+    shared.stop();
+    CHECK(log.expect("Redis: READONLY"));
+    CHECK(!log.contains("answers again"));
 }
