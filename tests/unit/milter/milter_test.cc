@@ -81,13 +81,18 @@ MilterProcess::Make const make_echo = [](Log&) -> milter::Factory {
 
 MilterReply const next{'c', ""};
 
-std::vector<MilterReply> message(MilterClient& client, std::string_view what, std::string_view space = " ") {
+// Up to its end, for which a test may wait in a thread of its own; the CHECKs are for one thread at a time.
+void begin_message(MilterClient& client, std::string_view what, std::string_view space = " ") {
     client.macros('M', {{"i", "4XYZ"}, {"{auth_type}", "PLAIN"}});
     CHECK(client.mail("<a@example.org>", {"SIZE=9"}) == next);
     CHECK(client.recipient("<b@example.net>") == next);
     CHECK(client.header("Do", std::string(space) + std::string(what)) == next);
     CHECK(client.end_of_headers() == next);
     CHECK(client.body("one\r\n") == next);
+}
+
+std::vector<MilterReply> message(MilterClient& client, std::string_view what, std::string_view space = " ") {
+    begin_message(client, what, space);
     return client.end_of_message();
 }
 
@@ -251,8 +256,9 @@ TEST_CASE("stopping answers the message in hand, defers the others and ends at o
         auto half = process.client();
         greet(half);
         CHECK(half.mail("<a@example.org>") == next);
+        begin_message(waiting, "wait");
         std::vector<MilterReply> answer;
-        std::thread eom([&] { answer = message(waiting, "wait"); });
+        std::thread eom([&] { answer = waiting.end_of_message(); });
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         std::optional<MilterReply> deferred;
         std::thread late([&] {
@@ -275,7 +281,8 @@ TEST_CASE("a callback that does not end in time is left behind, and the caller i
     MilterProcess process(echo_negotiation(), make_echo, {.grace = std::chrono::milliseconds(200)});
     auto client = process.client();
     greet(client);
-    std::thread eom([&] { message(client, "hang"); });
+    begin_message(client, "hang");
+    std::thread eom([&] { client.end_of_message(); });
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     CHECK(process.stop() == 3);
     eom.join();
