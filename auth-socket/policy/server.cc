@@ -49,9 +49,10 @@ Result<http::Answer> PolicyServer::send(char const* command, Request const& requ
     asked.body = std::move(*body);
     if (auto const& header = settings_.api_header; !header.empty())
         asked.headers.push_back(header.contains(':') ? header : "X-API-Key: " + header);
+    auto const hurried = is_in_a_hurry(request); // before the time that the answer takes
     auto answer =
         client_->send(asked, Deadline::earlier(Deadline::after(settings_.timeout), request.answer_by));
-    if (!answer && !is_in_a_hurry(request)) pause();
+    if (!answer && !hurried) pause();
     return answer;
 }
 

@@ -17,9 +17,11 @@ class FakePolicyServer final : public http::Client {
   public:
     std::vector<std::string> answers; // one for each question; then status 0. "away": none comes
     mutable std::vector<http::Request> asked;
+    std::function<void()> meanwhile = [] {};
 
     Result<http::Answer> send(http::Request const& request, Deadline) const override {
         asked.push_back(request);
+        meanwhile();
         auto const text = asked.size() <= answers.size() ? answers[asked.size() - 1] : R"({"status":0})";
         if (text == "away") return temporary("connection refused");
         return http::Answer{200, text};
@@ -206,6 +208,19 @@ TEST_CASE(
     CHECK(server.allow(late, "").is_missing);
     CHECK(!server.allow({}, "").is_missing);
     CHECK(house.server->asked.size() == 2); // no pause
+}
+
+TEST_CASE("a server that was silent for its whole time is left alone, though the login has little left") {
+    PolicyHouse house;
+    house.server->answers = {"away"};
+    house.server->meanwhile = [&house] { house.now += house.policy.timeout; };
+    PolicyServer const server(house.policy, house.server, house.clock, house.log);
+    Request request;
+    request.answer_by = Deadline::at(house.now + house.policy.timeout);
+    CHECK(!server.allow(request, "").is_missing);
+    CHECK(!server.allow({}, "").is_missing);
+    CHECK(house.server->asked.size() == 1);
+    CHECK(house.log.expect("until it answers, logins are let through"));
 }
 
 TEST_CASE("who has to be asked about and cannot be is told to try again, before and after the password") {
