@@ -46,8 +46,9 @@ TokenAnswer TokenPassdb::ask(std::string_view token, Request const& request, Dea
         if (!jwt) return invalid("a broken token: " + jwt.error().text);
         if (*jwt) return by_keys(**jwt);
     }
-    if (client_ == nullptr || (settings_.tokeninfo_url.empty() && settings_.introspection_url.empty()))
+    if (settings_.tokeninfo_url.empty() && settings_.introspection_url.empty())
         return invalid("not a signed token");
+    if (client_ == nullptr) return {Verdict::temporary, "no HTTP client", {}};
     return by_servers(token, request, deadline);
 }
 

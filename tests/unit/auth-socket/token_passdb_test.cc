@@ -87,6 +87,12 @@ TEST_CASE("where the URL names a user, 401 is about that user and not about the 
     CHECK(world.verdict_on(401, "") == "temporary");
 }
 
+TEST_CASE("without a client to ask with, an opaque token could not be checked, which is no wrong one") {
+    World world;
+    world.client = nullptr;
+    CHECK(world.verdict() == "temporary");
+}
+
 TEST_CASE("no token gets into the log, wherever the URL has it") {
     World world;
     world.settings.tokeninfo_url = "https://auth.example/tokeninfo/";
