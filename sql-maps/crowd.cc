@@ -119,12 +119,21 @@ void Crowd::accept_one() {
         return;
     }
     accepted_.add();
+    try {
+        admit(std::move(fd), remote);
+    } catch (std::exception const& failure) {
+        log_.error("{}: a new connection is closed: {}", name_, failure.what());
+    }
+}
+
+void Crowd::admit(net::Descriptor fd, sockaddr_storage const& remote) {
     int const number = fd.get();
     auto made = std::make_unique<Client>();
     made->peer = net::peer_of(number, remote);
     made->session = factory_(made->peer, no_wake_);
     made->fd = std::move(fd);
     made->heard = Clock::now().time_since_epoch().count();
+    auto const greeting = made->session->greeting(); // before others know of it: what fails here fails alone
     auto& client = *made;
     {
         std::lock_guard const lock(mutex_);
@@ -134,7 +143,7 @@ void Crowd::accept_one() {
     Result<> ready;
     {
         std::lock_guard const turn(client.turn);
-        ready = send(client, client.session->greeting());
+        ready = send(client, greeting);
         if (ready) ready = arm(client, EPOLL_CTL_ADD);
     }
     if (!ready) finish(client, ready.error());

@@ -47,6 +47,7 @@ class Crowd {
 
     void host();
     void accept_one();
+    void admit(net::Descriptor fd, sockaddr_storage const& remote);
     int host_timeout();
     void watch_workers();
     void close_idle();

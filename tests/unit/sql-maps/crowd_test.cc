@@ -7,7 +7,9 @@
 #include "tests/unit/support/test_log.h"
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
+#include <new>
 
 using namespace postern;
 using namespace std::chrono_literals;
@@ -60,6 +62,7 @@ struct World {
     test::TestLog log;
     Metrics metrics;
     Database database;
+    std::atomic<int> failures{0}; // of the factory that are still to come
     std::unique_ptr<Crowd> crowd;
 
     explicit World(net::ServerLimits limits = {}, std::size_t workers = 1) {
@@ -67,8 +70,11 @@ struct World {
         REQUIRE(listener);
         crowd = std::make_unique<Crowd>(
             std::move(*listener), limits, workers,
-            [this](net::Peer const&, net::Waker) { return std::make_unique<Echo>(database); }, log, metrics,
-            "test");
+            [this](net::Peer const&, net::Waker) {
+                if (failures-- > 0) throw std::bad_alloc();
+                return std::make_unique<Echo>(database);
+            },
+            log, metrics, "test");
         crowd->start();
     }
     ~World() {
@@ -140,6 +146,16 @@ TEST_CASE("A crowd's malformed and breaking requests end their own connection") 
     CHECK(world.log.expect("closed: not a known word"));
     CHECK(world.log.expect("closed by a failure of our own: broken"));
     CHECK(other.ask("x\n") == "x\n");
+}
+
+TEST_CASE("A connection that finds no memory in a crowd is closed, and the next is served") {
+    World world;
+    world.failures = 1;
+    Client refused(world);
+    CHECK(refused.receive() == "(closed)");
+    Client served(world);
+    CHECK(served.receive() == "hello\n");
+    CHECK(world.log.expect("a new connection is closed"));
 }
 
 TEST_CASE("At the limit of a crowd's connections the next one waits, and is served when one has gone") {
