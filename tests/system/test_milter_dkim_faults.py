@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import unittest
+from pathlib import Path
 
 import dkim
 
@@ -142,7 +143,7 @@ class LifeTest(DkimCase):
 
     def test_after_a_crash_it_is_started_again_on_the_same_socket(self):
         daemon = self.enterContext(self.daemon("AutoRestart yes\n"))
-        children = lambda: subprocess.run(["pgrep", "-P", str(daemon.pid)], capture_output=True, text=True).stdout.split()  # noqa: E731
+        children = lambda: Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()  # noqa: E731
         first = wait_until(children, 10, "a child")[0]
         with MilterClient(self.socket, LOCAL) as milter:
             self.assertEqual(milter.send(FIELDS, BODY)[0][0][0], b"DKIM-Signature")
