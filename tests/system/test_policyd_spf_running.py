@@ -53,8 +53,7 @@ class EndTest(SystemTest):
 
     def test_without_a_file_the_first_of_the_usual_places_is_read(self):
         """In a mount namespace whose /etc holds nothing else."""
-        if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
-            self.skipTest("no mount namespace of its own can be had here")
+        self.need_mount_namespace()
         places = [f"/etc/{name}/policyd-spf.conf"
                   for name in ("python-policyd-spf", "postfix-policyd-spf-python", "postern")]
         binary = self.box.path("policyd-spf")

@@ -75,6 +75,7 @@ class PostgresServersTest(ServersTest):
         wait_until(lambda: self.lookup(writer) == (0, VALUE), 20, "it may write again")
 
     def test_a_hosts_name_is_resolved_again_when_it_is_connected_to(self):
+        self.need_mount_namespace()
         database = self.enterContext(Postgres(self.box, SCHEMA))
         names = self.box.write("hosts", "127.0.0.2 db.postern.example\n")
         self.serve(database)

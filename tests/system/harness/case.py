@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import unittest
 
 from .sandbox import Sandbox
@@ -27,6 +28,11 @@ class SystemTest(unittest.TestCase):
         self._result = result if result is not None else self.defaultTestResult()
         self._failures_before = self._failures()
         return super().run(self._result)
+
+    def need_mount_namespace(self):
+        """Skips where unshare(1) cannot make one: in most containers and in a plain chroot."""
+        if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+            self.skipTest("no mount namespace can be made here")
 
     def _failures(self):
         return len(self._result.failures) + len(self._result.errors)
