@@ -59,6 +59,7 @@ struct State {
     unsigned running = 0;
     Clock::time_point last_left;
     std::set<Connection*> connections;
+    std::set<Connection*> ended; // by stop(): without sessions, for the callbacks that still look at them
 };
 State* state = nullptr;
 
@@ -395,15 +396,14 @@ class Milter::Impl {
   private:
     // Waits until no callback runs and their answers are written; then the sessions go.
     static bool drain(std::chrono::milliseconds grace) {
-        std::set<Connection*> left;
         {
             std::unique_lock lock(state->mutex);
             state->stopping = true;
             if (!state->changed.wait_for(lock, grace, [] { return state->running == 0; })) return false;
-            left.swap(state->connections);
+            state->ended.swap(state->connections);
         }
         std::this_thread::sleep_until(state->last_left + answer_time);
-        for (auto* connection : left) connection->session.reset();
+        for (auto* connection : state->ended) connection->session.reset();
         return true;
     }
 
