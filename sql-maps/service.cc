@@ -53,8 +53,8 @@ Result<> SqlMaps::serve(daemon::Opening& opening, std::optional<net::ListenAddre
     net::ServerLimits limits;
     auto const& settings = current()->settings;
     limits.max_connections = static_cast<std::size_t>(settings.max_connections);
-    servers_.push_back(std::make_unique<Crowd>(std::move(*listener), limits, settings.limits.pool_size,
-                                               std::move(factory), log_, metrics_, role));
+    servers_.push_back(std::make_unique<net::Crowd>(std::move(*listener), limits, settings.limits.pool_size,
+                                                    std::move(factory), log_, metrics_, role));
     return {};
 }
 

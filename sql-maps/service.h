@@ -2,8 +2,8 @@
 #pragma once
 
 #include "common/daemon/service.h"
+#include "common/net/crowd.h"
 #include "common/net/server.h"
-#include "sql-maps/crowd.h"
 #include "sql-maps/maps.h"
 #include "sql-maps/settings.h"
 
@@ -42,7 +42,7 @@ class SqlMaps final : public daemon::Service {
     Metrics& metrics_;
     mutable std::mutex mutex_; // guards generation_
     std::shared_ptr<Generation> generation_;
-    std::vector<std::unique_ptr<Crowd>> servers_;
+    std::vector<std::unique_ptr<net::Crowd>> servers_;
 };
 
 } // namespace postern::sql_maps

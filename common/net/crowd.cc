@@ -1,5 +1,5 @@
 // One thread accepts and watches; the others take requests as they come.
-#include "sql-maps/crowd.h"
+#include "common/net/crowd.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 #include <cerrno>
 #include <system_error>
 
-namespace postern::sql_maps {
+namespace postern::net {
 
 namespace {
 
@@ -36,8 +36,8 @@ bool wait_for(int fd, short events, Deadline deadline) {
 
 } // namespace
 
-Crowd::Crowd(net::Listener listener, net::ServerLimits limits, std::size_t workers,
-             net::SessionFactory factory, Log& log, Metrics& metrics, std::string name)
+Crowd::Crowd(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory, Log& log,
+             Metrics& metrics, std::string name)
     : listener_(std::move(listener)), limits_(limits), least_workers_(std::max<std::size_t>(workers, 1)),
       factory_(std::move(factory)), log_(log), name_(std::move(name)),
       accepted_(metrics.counter("postern_connections_total", "Connections accepted.",
@@ -64,7 +64,7 @@ void Crowd::stop() {
     host_.join();
     listener_.close();
     // Readable for ever: every worker that waits sees it, one after the other.
-    net::Descriptor const stop(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    Descriptor const stop(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
     epoll_event event{EPOLLIN, {.ptr = nullptr}};
     ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, stop.get(), &event);
     auto const patience = Deadline::after(limits_.drain_timeout);
@@ -109,8 +109,8 @@ int Crowd::host_timeout() {
 void Crowd::accept_one() {
     sockaddr_storage remote{};
     socklen_t size = sizeof remote;
-    net::Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
-                                 SOCK_CLOEXEC | SOCK_NONBLOCK));
+    Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!fd) {
         if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return;
         log_.error("{}: accept: {}", name_, std::system_category().message(errno));
@@ -126,10 +126,10 @@ void Crowd::accept_one() {
     }
 }
 
-void Crowd::admit(net::Descriptor fd, sockaddr_storage const& remote) {
+void Crowd::admit(Descriptor fd, sockaddr_storage const& remote) {
     int const number = fd.get();
     auto made = std::make_unique<Client>();
-    made->peer = net::peer_of(number, remote);
+    made->peer = peer_of(number, remote);
     made->session = factory_(made->peer, no_wake_);
     made->fd = std::move(fd);
     made->heard = Clock::now().time_since_epoch().count();
@@ -307,4 +307,4 @@ void Crowd::finish(Client& client, Error const& why) {
     if (was_full) waker_.wake(); // the host accepts again
 }
 
-} // namespace postern::sql_maps
+} // namespace postern::net

@@ -1,5 +1,5 @@
 // Few threads for many connections: none waits for another's database.
-#include "sql-maps/crowd.h"
+#include "common/net/crowd.h"
 
 #include "common/net/stream.h"
 #include "tests/unit/support/catch.h"
@@ -13,7 +13,7 @@
 
 using namespace postern;
 using namespace std::chrono_literals;
-using sql_maps::Crowd;
+using net::Crowd;
 
 namespace {
 

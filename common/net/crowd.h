@@ -13,9 +13,9 @@
 #include <thread>
 #include <unordered_map>
 
-namespace postern::sql_maps {
+namespace postern::net {
 
-// Stands in the place of net::Server for sessions that answer within receive() and never ask to be woken.
+// Stands in the place of Server for sessions that answer within receive() and never ask to be woken.
 // A thread for each connection spends most of its time on being woken (docs/adr/0009-threads-of-sql-maps.md);
 // here the threads take whichever connection has a request next. When none of them came back for a while,
 // because a database is slow or silent, more are started, at most one for each connection: no lookup waits
@@ -23,8 +23,8 @@ namespace postern::sql_maps {
 class Crowd {
   public:
     // workers: how many threads there are at least.
-    Crowd(net::Listener listener, net::ServerLimits limits, std::size_t workers, net::SessionFactory factory,
-          Log& log, Metrics& metrics, std::string name);
+    Crowd(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory, Log& log,
+          Metrics& metrics, std::string name);
     ~Crowd(); // stops
 
     void start();
@@ -34,9 +34,9 @@ class Crowd {
   private:
     using Clock = std::chrono::steady_clock;
     struct Client {
-        net::Descriptor fd;
-        net::Peer peer;
-        std::unique_ptr<net::Session> session;
+        Descriptor fd;
+        Peer peer;
+        std::unique_ptr<Session> session;
         std::atomic<Clock::rep> heard; // of; since the epoch of Clock
         std::mutex turn;               // of whom it is to be served by
     };
@@ -47,7 +47,7 @@ class Crowd {
 
     void host();
     void accept_one();
-    void admit(net::Descriptor fd, sockaddr_storage const& remote);
+    void admit(Descriptor fd, sockaddr_storage const& remote);
     int host_timeout();
     void watch_workers();
     void close_idle();
@@ -62,17 +62,17 @@ class Crowd {
     Result<> send(Client const& client, std::string_view bytes) const;
     void finish(Client& client, Error const& why);
 
-    net::Listener listener_;
-    net::ServerLimits limits_;
+    Listener listener_;
+    ServerLimits limits_;
     std::size_t least_workers_;
-    net::SessionFactory factory_;
+    SessionFactory factory_;
     Log& log_;
     std::string name_;
     Counter& accepted_;
     Gauge& open_;
-    net::Descriptor poller_;
-    net::Waker waker_;   // of the host: look again
-    net::Waker no_wake_; // for the sessions, which do not use it
+    Descriptor poller_;
+    Waker waker_;   // of the host: look again
+    Waker no_wake_; // for the sessions, which do not use it
     std::atomic<bool> stopping_{false};
     std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
     std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
@@ -89,4 +89,4 @@ class Crowd {
     std::size_t staying_ = 0; // workers that did not decide to end
 };
 
-} // namespace postern::sql_maps
+} // namespace postern::net
