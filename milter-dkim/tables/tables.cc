@@ -36,7 +36,7 @@ std::vector<std::string> forms_of(std::string_view user, std::string_view domain
 
 } // namespace
 
-bool KeyRow::is_path() const {
+bool KeyRow::is_path(std::string_view source) {
     return source.starts_with('/') || source.starts_with("./") || source.starts_with("../");
 }
 
@@ -70,7 +70,7 @@ std::int64_t KeyStore::oldest_change() const {
     std::int64_t oldest = 0;
     for (auto const& [source, key] : keys_) {
         struct stat info{};
-        if (!key || !KeyRow{{}, {}, source}.is_path() || stat(source.c_str(), &info) != 0) continue;
+        if (!key || !KeyRow::is_path(source) || stat(source.c_str(), &info) != 0) continue;
         if (oldest == 0 || info.st_mtime < oldest) oldest = info.st_mtime;
     }
     return oldest;
@@ -88,8 +88,8 @@ Result<std::shared_ptr<SigningKey const>> KeyStore::get(KeyRow const& row) const
 }
 
 Result<std::shared_ptr<SigningKey const>> KeyStore::get_file(std::string const& path) const {
-    // A bare name is a path here, relative to the working directory.
-    return get(KeyRow{{}, {}, path.contains('/') ? path : "./" + path});
+    // Here a name is always a path, relative to the working directory.
+    return get(KeyRow{{}, {}, KeyRow::is_path(path) ? path : "./" + path});
 }
 
 Result<std::vector<std::string>> SigningTables::matches(std::string_view user, std::string_view domain,
@@ -166,33 +166,6 @@ std::vector<Row const*> SigningTables::rows_for(std::string_view user, std::stri
         for (auto const& row : *rows)
             if (equals_ignoring_case(row.key, form)) found.push_back(&row);
     return found;
-}
-
-void SigningTables::check(std::vector<config::Problem>& problems) const {
-    auto const warn = [&](config::Place const& place, std::string text) {
-        problems.push_back({config::Problem::Severity::warning, place, std::move(text)});
-    };
-    if (auto const* rows = key_table_->rows())
-        for (auto const& each : *rows) {
-            auto const row = parse_key_row(each.value);
-            if (!row)
-                warn(each.place, fmt::format("key \"{}\": {}; its senders get a temporary failure", each.key,
-                                             row.error().text));
-            else if (!row->has_placeholder())
-                if (auto const key = keys_->get(*row); !key)
-                    warn(each.place, fmt::format("key \"{}\": {}; its senders get a temporary failure",
-                                                 each.key, key.error().text));
-        }
-    auto const* senders = signing_table_->rows();
-    if (senders == nullptr || key_table_->rows() == nullptr) return;
-    for (auto const& each : *senders) {
-        auto const names = split_words(halve(each.value, ':').before, ", \t");
-        if (names.empty()) warn(each.place, "the row names no key; its senders get a temporary failure");
-        for (auto const name : names)
-            if (name != "%" && !*key_table_->contains(name))
-                warn(each.place, fmt::format("unknown key \"{}\"; its senders get a temporary failure",
-                                             printable(name, 80)));
-    }
 }
 
 } // namespace postern::milter_dkim

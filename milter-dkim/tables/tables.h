@@ -31,7 +31,8 @@ struct KeyRow {
     std::string selector;
     std::string source; // a path when it begins with "/", "./" or "../", else the key itself
 
-    bool is_path() const;
+    bool is_path() const { return is_path(source); }
+    static bool is_path(std::string_view source);
     bool has_placeholder() const { return domain.contains('%') || (is_path() && source.contains('%')); }
 };
 Result<KeyRow> parse_key_row(std::string_view value);
@@ -78,7 +79,8 @@ class SigningTables {
     // Nothing matches: no requests. The first match, or all of them with multiple; a row that names several
     // keys with commas gives one request each.
     Requests requests_for(std::string_view user, std::string_view domain, bool multiple) const;
-    // Reads every key that can be known beforehand, and reports the rows that will not work.
+    // Reads every key that can be known beforehand, and reports the rows that will not work; those that one
+    // fault concerns in one line.
     void check(std::vector<config::Problem>& problems) const;
 
     // With one key of the KeyTable, by its name. "%" in the identity and the row stands for the domain.

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 using namespace postern;
 using namespace postern::milter_dkim;
 using namespace postern::test;
@@ -124,6 +126,51 @@ TEST_CASE("keys in one unsafe directory are one line in the log, and the oldest 
     CHECK(log.lines().size() == 1);
     CHECK(log.expect("the directory " + dir.path("keys") + " can be written by others; run: chmod o-w "));
     CHECK(store.oldest_change() == 1700000000);
+}
+
+TEST_CASE("a key file is read by its path from the working directory, however that is written") {
+    TempDir dir;
+    TestLog log;
+    for (auto const* name : {"k", "keys/k"}) chmod(dir.write(name, rsa_key()).c_str(), 0600);
+    auto const before = std::filesystem::current_path();
+    std::filesystem::current_path(dir.path("keys"));
+    KeyStore const store({1024, false, ""}, log);
+    for (auto const* path : {"k", "./k", "../k", "../keys/k"}) {
+        INFO(path);
+        CHECK(store.get_file(path));
+    }
+    std::filesystem::current_path(dir.path("."));
+    CHECK(store.get_file("keys/k"));
+    std::filesystem::current_path(before);
+}
+
+TEST_CASE("a KeyTable of many keys in one unsafe directory is one warning with their number") {
+    TempDir dir;
+    TestLog log;
+    std::string rows;
+    for (auto const* name : {"a", "b", "c"}) {
+        chmod(dir.write(std::string("keys/") + name, rsa_key()).c_str(), name[0] == 'c' ? 0644 : 0600);
+        rows += std::string(name) + " example.com:" + name + ":" + dir.path("keys/") + name + "\n";
+    }
+    auto const keys = dir.path("keys");
+    chmod(keys.c_str(), 0777);
+    auto const table = dir.write("KeyTable", rows + "d example.com:d:" + keys + "/a\ne example.com\n");
+    auto const warnings = [&](std::string_view more) {
+        return configure("KeyTable file:" + table + "\nSigningTable csl:*=a\n" + std::string(more), log)
+            .problems;
+    };
+    CHECK(warnings("") ==
+          table + ":1: warning: key \"a\" and 2 more: key data is not secure: the directory " + keys +
+              " can be written by others; run: chmod o-w " + keys +
+              "; their senders get a temporary failure\n" + table +
+              ":3: warning: key \"c\": key data is not secure: the key file " + keys +
+              "/c can be read or written by others; run: chmod o-rwx " + keys +
+              "/c; its senders get a temporary failure\n" + table +
+              ":5: warning: key \"e\": expected domain:selector:key; its senders get a temporary failure\n");
+    CHECK(warnings("RequireSafeKeys no\n").find("secure") == std::string::npos);
+    CHECK(log.lines().size() == 2);
+    CHECK(log.expect("run: chmod o-w " + keys));
+    CHECK(log.expect("run: chmod o-rwx " + keys + "/c"));
 }
 
 TEST_CASE("a table without patterns is asked from the whole address to the star") {
