@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <span>
+#include <utility>
 
 namespace postern::milter_dkim {
 
@@ -98,11 +100,12 @@ void open_sets(Configuration& to, Opener& opener) {
 
 // OpenDKIM asks a host list for "!name" before "name", and a pattern that begins with "*" matches both.
 void warn_of_patterns(Configuration const& configuration, std::vector<Problem>& problems) {
+    std::set<std::pair<std::string, int>> told; // places: one file may serve two settings
     for (auto const* set : {configuration.internal_hosts.get(), configuration.external_ignore_list.get(),
                             configuration.peer_list.get()}) {
         if (set == nullptr || !set->has_patterns()) continue;
         for (auto const& row : *set->rows())
-            if (row.key.starts_with('*'))
+            if (row.key.starts_with('*') && told.emplace(row.place.file, row.place.line).second)
                 problems.push_back({Problem::Severity::warning, row.place,
                                     "a pattern that begins with * matches no host here, as in OpenDKIM; "
                                     "write \"" +
@@ -175,6 +178,7 @@ std::shared_ptr<Configuration const> Configuration::make(Settings settings, Data
                                                          Log& log, std::vector<Problem>& problems) {
     auto made = std::make_shared<Configuration>();
     made->settings = std::move(settings);
+    made->script_sets = std::make_unique<ScriptSets>(opener);
     Opener open(made->settings, opener, problems);
     open_sets(*made, open);
     warn_of_patterns(*made, problems);

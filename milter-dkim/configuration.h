@@ -5,6 +5,7 @@
 #include "milter-dkim/settings.h"
 #include "milter-dkim/sign/replacements.h"
 #include "milter-dkim/tables/data_set.h"
+#include "milter-dkim/tables/script_sets.h"
 #include "milter-dkim/tables/tables.h"
 #include "milter-dkim/verify/public_key.h"
 
@@ -59,6 +60,7 @@ class Configuration {
     std::optional<lua::Script> setup_script;
     std::optional<lua::Script> screen_script;
     std::optional<lua::Script> final_script;
+    std::unique_ptr<ScriptSets const> script_sets; // never null
 
     // A header field's value as ReplaceRules make it.
     Result<std::string> replaced(std::string_view name, std::string value) const;

@@ -59,6 +59,7 @@ Verdict Session::after_scripted(milter::Macros const& macros) {
 void Session::show_signatures(std::vector<SignatureResult> const* results) {
     auto& shown = message_.script->signatures;
     shown.clear();
+    if (!message_.verifier) return; // a script that failed has let the message go on unverified
     for (std::size_t i = 0; i < message_.verifier->signature_count(); ++i)
         shown.push_back(
             {&message_.verifier->signature_field(i), results == nullptr ? nullptr : &(*results)[i]});
@@ -69,7 +70,7 @@ bool Session::run_final_script(milter::Editor& editor, milter::Macros const& mac
                                std::vector<SignatureResult> const* results) {
     if (!generation_->configuration->final_script) return true;
     script(macros);
-    if (message_.verifier) show_signatures(results);
+    show_signatures(results);
     bool const goes_on = run_script(generation_->configuration->final_script, lua::Hook::final, &editor);
     if (message_.signer) message_.signer->set_extra_tags(message_.script->tags);
     return goes_on || (message_.script->result && message_.scripted->action == Verdict::Action::accept);

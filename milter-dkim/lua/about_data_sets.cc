@@ -36,27 +36,31 @@ DataSet const* set_at(ScriptMessage const& message, Arguments const& arguments, 
 Answer handle(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 2) return raise(wrong_count);
     if (!arguments.is_number(1)) return raise(wrong_type);
-    auto const* set = set_of(*message.configuration, static_cast<int>(arguments.number(1)));
+    auto const* set = set_of(*message.configuration, arguments.integer(1));
     return set == nullptr ? nil() : one(Value::handle(set));
 }
 
-// nil when it could not be asked.
+// nil when it could not be asked. A database that did not answer is not waited for again.
 Answer check(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 2) return raise(wrong_count);
     auto const* set = set_at(message, arguments, 0);
     if (set == nullptr || !arguments.is_text(1)) return raise(wrong_type);
+    bool const is_database = set->rows() == nullptr;
+    if (is_database && ++message.set_questions > max_set_questions) return raise("too many questions");
+    if (std::ranges::find(message.silent, set) != message.silent.end()) return nil();
     auto const found = set->contains(arguments.text(1));
-    return found ? one(Value::number(*found ? 1 : 0)) : nil();
+    if (found) return one(Value::number(*found ? 1 : 0));
+    message.silent.push_back(set);
+    message.log->error("odkim.db_check(): {}", found.error().text);
+    return nil();
 }
 
-// Keys are compared without case whether icase is given or not. A database would need a connection for each
-// message; those of the configuration have theirs.
+// Keys are compared without case whether icase is given or not; a database compares as it does.
 Answer open(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 1 && arguments.size() != 2) return raise(wrong_count);
     if (!arguments.is_text(0) || (arguments.size() == 2 && !arguments.is_flag(1))) return raise(wrong_type);
     if (message.opened.size() >= max_opened) return raise("too many data sets");
-    std::vector<config::Problem> problems;
-    auto set = DataSetOpener().open(arguments.text(0), {"script", 0}, problems);
+    auto set = message.configuration->script_sets->open(arguments.text(0));
     if (!set) return raise(set.error().text);
     message.opened.push_back(std::move(*set));
     return one(Value::handle(message.opened.back().get()));
@@ -65,9 +69,11 @@ Answer open(ScriptMessage& message, Arguments const& arguments) {
 Answer close(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 1) return raise(wrong_count);
     if (!arguments.is_handle(0)) return raise(wrong_type);
-    auto const closed =
-        std::erase_if(message.opened, [&](auto const& each) { return each.get() == arguments.handle(0); });
-    return one(Value::number(closed > 0 ? 1 : 0));
+    auto const opened = std::ranges::find(message.opened, arguments.handle(0),
+                                          [](auto const& each) -> void const* { return each.get(); });
+    if (opened == message.opened.end()) return one(Value::number(0));
+    message.opened.erase(opened); // one of them: a database opened twice is closed twice
+    return one(Value::number(1));
 }
 
 constexpr std::array functions{

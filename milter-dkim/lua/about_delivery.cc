@@ -1,4 +1,5 @@
 // What becomes of a message: its result and reply, and at its end changes of header and recipients.
+#include "milter-dkim/lua/field_text.h"
 #include "milter-dkim/lua/functions.h"
 
 #include "common/base/text.h"
@@ -12,20 +13,7 @@ namespace {
 
 using Action = milter::Verdict::Action;
 
-constexpr std::size_t max_reply = 400; // RFC 5321 4.5.3.1.5: a line of 512 octets
-
-bool is_field_name(std::string_view name) {
-    return !name.empty() && name.size() <= 998 &&
-           std::ranges::all_of(name, [](char c) { return c > 0x20 && c < 0x7f && c != ':'; });
-}
-
-// Lines that go on begin with white space, and nothing ends the header.
-bool is_field_value(std::string_view value) {
-    if (value.size() > 65536 || value.contains('\0') || value.contains('\r')) return false;
-    for (std::size_t i = 0; i < value.size(); ++i)
-        if (value[i] == '\n' && (i + 1 == value.size() || !is_blank(value[i + 1]))) return false;
-    return true;
-}
+constexpr std::size_t max_reply = 400; // of text; RFC 5321 4.5.3.1.5: a line of 512 octets
 
 bool is_address(std::string_view text) {
     return !text.empty() && text.size() <= 320 &&
@@ -78,14 +66,14 @@ Answer delete_recipient(ScriptMessage& message, Arguments const& arguments) {
 Answer quarantine(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 2) return raise(wrong_count);
     if (!arguments.is_text(1)) return raise(wrong_type);
-    return done(message, message.editor->quarantine(printable(arguments.text(1))));
+    return done(message, message.editor->quarantine(printable(arguments.text(1), max_reply)));
 }
 
 // libmilter's SMFIS_* numbers.
 Answer set_result(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 2) return raise(wrong_count);
     if (!arguments.is_number(1)) return raise(wrong_type);
-    switch (static_cast<int>(arguments.number(1))) {
+    switch (arguments.integer(1)) {
     case 1: message.result = Action::reject; break;
     case 2: message.result = Action::discard; break;
     case 3: message.result = Action::accept; break;

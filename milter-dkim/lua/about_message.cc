@@ -30,7 +30,7 @@ Answer from_domain(ScriptMessage& message, Arguments const&) {
 Answer header(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 3) return raise(wrong_count);
     if (!arguments.is_text(1) || !arguments.is_number(2)) return raise(wrong_type);
-    auto const index = find_field(*message.headers, arguments.text(1), static_cast<int>(arguments.number(2)));
+    auto const index = find_field(*message.headers, arguments.text(1), arguments.integer(2));
     return index ? one(Value::text((*message.headers)[*index].second)) : nil();
 }
 
@@ -78,8 +78,12 @@ Answer export_values(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() < 3 || arguments.size() % 2 != 1) return raise(wrong_count);
     for (std::size_t i = 1; i + 1 < arguments.size(); i += 2) {
         if (!arguments.is_text(i) || arguments.is_handle(i + 1)) return raise(wrong_type);
-        if (message.exported.size() >= max_exported) return raise("too many values");
-        message.exported.emplace_back(arguments.text(i), arguments.at(i + 1));
+        auto name = arguments.text(i);
+        message.exported_octets +=
+            name.size() + (arguments.is_text(i + 1) ? arguments.text(i + 1).size() : 0);
+        if (message.exported.size() >= max_exported || message.exported_octets > max_exported_octets)
+            return raise("too many values");
+        message.exported.emplace_back(std::move(name), arguments.at(i + 1));
     }
     return nothing();
 }

@@ -3,6 +3,7 @@
 
 #include "common/base/text.h"
 #include "milter-dkim/decide/decision.h"
+#include "milter-dkim/lua/field_text.h"
 #include "milter-dkim/message/sender.h"
 
 #include <fmt/format.h>
@@ -24,7 +25,9 @@ std::expected<Wishes, std::string> wishes_in(Arguments const& arguments) {
     for (std::size_t i = 2; i < arguments.size(); ++i) {
         if (arguments.is_true_number(i)) {
             if (wishes.length) return std::unexpected(std::string(wrong_type));
-            if (arguments.number(i) >= 0) wishes.length = static_cast<std::uint64_t>(arguments.number(i));
+            // More than a body can have is all of it.
+            if (auto const length = std::min(arguments.number(i), 0x1p62); length >= 0)
+                wishes.length = static_cast<std::uint64_t>(length);
         } else if (!arguments.is_text(i) || !wishes.identity.empty())
             return std::unexpected(std::string(wrong_type));
         else
@@ -106,10 +109,12 @@ Answer resign(ScriptMessage&, Arguments const&) { return nil(); }
 Answer replace_header(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() != 4) return raise(wrong_count);
     if (!arguments.is_text(1) || !arguments.is_number(2) || !arguments.is_text(3)) return raise(wrong_type);
-    auto const index = find_field(*message.headers, arguments.text(1), static_cast<int>(arguments.number(2)));
+    auto const index = find_field(*message.headers, arguments.text(1), arguments.integer(2));
     if (!index) return nil();
     auto const value = arguments.text(3);
-    if (value.contains('\0')) return raise("a header field holds no NUL");
+    if (!is_field_value(value)) return raise("not the value of a header field");
+    message.replaced_octets += value.size();
+    if (message.replaced_octets > max_replaced) return raise("too much is replaced");
     (*message.headers)[*index].second = " " + value;
     return nothing();
 }

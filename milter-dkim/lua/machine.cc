@@ -8,12 +8,14 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <stdexcept>
 
 namespace postern::milter_dkim::lua {
 
 namespace {
 
 constexpr int hook_interval = 10'000;
+constexpr int max_arguments = 2'100; // of one function; export() of a thousand values has 2,001
 
 // One run. Lua reaches it through the extra space of its state; coroutines share it.
 struct Run {
@@ -21,6 +23,7 @@ struct Run {
     Limits limits;
     std::size_t memory = 0;
     long instructions = 0;
+    long calls = 0;
     std::vector<Value> results; // of the function called last: kept here while they are handed over
     std::string error;
 };
@@ -42,7 +45,7 @@ void* allocate(void* data, void* block, std::size_t old_size, std::size_t new_si
     return moved;
 }
 
-// Raised again at every step from then on, so that no pcall() goes on behind it.
+// Every so many instructions. Raised again at every step from then on, so that no pcall() goes on behind it.
 void count_instructions(lua_State* state, lua_Debug*) {
     auto& run = run_of(state);
     run.instructions += hook_interval;
@@ -65,11 +68,24 @@ Value value_at(lua_State* state, int index) {
     }
 }
 
+// Text is copied out of the machine, so its copies are counted as the machine's memory is.
+std::vector<Value> arguments_in(lua_State* state, std::size_t memory) {
+    if (lua_gettop(state) > max_arguments) throw std::length_error("too many arguments");
+    std::vector<Value> values;
+    std::size_t octets = 0;
+    for (int i = 1; i <= lua_gettop(state); ++i) {
+        if (lua_type(state, i) == LUA_TSTRING) octets += lua_rawlen(state, i);
+        if (octets > memory) throw std::length_error("not enough memory");
+        values.push_back(value_at(state, i));
+    }
+    return values;
+}
+
 // Does everything that needs C++ objects; true: the script gets run.error.
 bool call(lua_State* state, Run& run, Function const& function) noexcept {
     try {
-        std::vector<Value> values;
-        for (int i = 1; i <= lua_gettop(state); ++i) values.push_back(value_at(state, i));
+        if (++run.calls > run.limits.calls) throw std::length_error("too many calls");
+        auto values = arguments_in(state, run.limits.memory);
         auto answer = function.call(Arguments(std::move(values)));
         if (answer) {
             run.results = std::move(*answer);
@@ -140,6 +156,35 @@ int set_metatable(lua_State* state) {
     return 1;
 }
 
+// A coroutine counts anew, so that making many of short life would cost nothing: each costs what may go
+// uncounted.
+int make_coroutine(lua_State* state) {
+    count_instructions(state, nullptr);
+    lua_pushvalue(state, lua_upvalueindex(1));
+    lua_insert(state, 1);
+    lua_call(state, lua_gettop(state) - 1, 1);
+    return 1;
+}
+
+void charge_coroutines(lua_State* state) {
+    lua_getglobal(state, LUA_COLIBNAME);
+    for (auto const* name : {"create", "wrap"}) {
+        lua_getfield(state, -1, name);
+        lua_pushcclosure(state, make_coroutine, 1);
+        lua_setfield(state, -2, name);
+    }
+    lua_pop(state, 1);
+}
+
+// dofile() of text only, and not of standard input.
+int do_file(lua_State* state) {
+    auto const* path = luaL_checkstring(state, 1);
+    lua_settop(state, 1);
+    if (luaL_loadfilex(state, path, "t") != LUA_OK) return lua_error(state);
+    lua_call(state, 0, LUA_MULTRET);
+    return lua_gettop(state) - 1;
+}
+
 // Not package (it loads foreign code) and not debug (it takes hooks away).
 void open_libraries(lua_State* state) {
     static constexpr luaL_Reg libraries[] = {
@@ -160,6 +205,9 @@ void open_libraries(lua_State* state) {
     lua_getglobal(state, "setmetatable");
     lua_pushcclosure(state, set_metatable, 1);
     lua_setglobal(state, "setmetatable");
+    lua_pushcfunction(state, do_file);
+    lua_setglobal(state, "dofile");
+    charge_coroutines(state);
 }
 
 // Everything happens in here, in protected mode.

@@ -15,7 +15,8 @@ namespace postern::milter_dkim::lua {
 
 struct Limits {
     std::size_t memory = std::size_t{16} * 1024 * 1024; // octets
-    long instructions = 10'000'000;                     // of the virtual machine
+    long instructions = 10'000'000;                     // of the virtual machine; a coroutine costs 10,000
+    long calls = 20'000;                                // of the functions given to it
 };
 
 struct Function {
@@ -35,8 +36,8 @@ Result<> check(std::string_view script, std::string const& name, Limits limits =
 
 // Runs it. An error that the script raised or met, too much memory and too many instructions are errors here;
 // a function that throws is an error of the script. The script has Lua's base functions, coroutine, table,
-// string, math, utf8, io and os, but nothing that starts processes, ends this one, loads code from text or
-// reaches into the machine itself.
+// string, math, utf8, io and os, but nothing that starts processes, ends this one, loads code from text
+// (dofile takes files that hold text) or reaches into the machine itself.
 Result<> run(Program const& program, Limits limits = {});
 
 } // namespace postern::milter_dkim::lua

@@ -20,12 +20,15 @@
 
 namespace postern::milter_dkim::lua {
 
-inline constexpr std::size_t max_requests = 20;    // signatures that scripts ask for
-inline constexpr std::size_t max_tags = 20;        // xtag()
-inline constexpr std::size_t max_exported = 1000;  // values
-inline constexpr std::size_t max_opened = 20;      // data sets
-inline constexpr int max_questions = 50;           // rbl_check()
-inline constexpr std::size_t max_tag_value = 1000; // octets
+inline constexpr std::size_t max_requests = 20;   // signatures that scripts ask for
+inline constexpr std::size_t max_tags = 20;       // xtag()
+inline constexpr std::size_t max_exported = 1000; // values
+inline constexpr std::size_t max_exported_octets = std::size_t{1024} * 1024;
+inline constexpr std::size_t max_replaced = std::size_t{1024} * 1024; // octets, of replace_header()
+inline constexpr std::size_t max_opened = 20;                         // data sets
+inline constexpr int max_questions = 50;                              // rbl_check()
+inline constexpr int max_set_questions = 1000;                        // db_check() of databases
+inline constexpr std::size_t max_tag_value = 1000;                    // octets
 
 // One signature of the message.
 struct ScriptSignature {
@@ -62,8 +65,12 @@ struct ScriptMessage {
 
     // Between the scripts.
     std::vector<std::pair<std::string, Value>> exported;
-    std::vector<std::unique_ptr<DataSet>> opened;
+    std::size_t exported_octets = 0;
+    std::size_t replaced_octets = 0;
+    std::vector<std::shared_ptr<DataSet const>> opened;
+    std::vector<DataSet const*> silent; // databases that did not answer
     int questions = 0;
+    int set_questions = 0;
 
     // result with the reply, where that fits it.
     milter::Verdict verdict() const;

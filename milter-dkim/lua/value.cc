@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <limits>
 #include <optional>
 
 namespace postern::milter_dkim::lua {
@@ -38,6 +39,14 @@ std::string Arguments::text(std::size_t index) const {
 double Arguments::number(std::size_t index) const {
     if (holds<double>(index)) return std::get<double>(values_[index].is);
     return read_number(trim(std::get<std::string>(values_.at(index).is))).value_or(0);
+}
+
+int Arguments::integer(std::size_t index) const {
+    using Limit = std::numeric_limits<int>;
+    auto const value = number(index);
+    if (value <= Limit::min()) return Limit::min();
+    if (value < Limit::max()) return static_cast<int>(value);
+    return Limit::max(); // not a number compares as nothing
 }
 
 } // namespace postern::milter_dkim::lua

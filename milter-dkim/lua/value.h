@@ -51,6 +51,8 @@ class Arguments {
     bool is_handle(std::size_t index) const { return holds<void const*>(index); }
     std::string text(std::size_t index) const;
     double number(std::size_t index) const;
+    // The number without its fraction; one that fits no int, or is none, is the nearest or the largest int.
+    int integer(std::size_t index) const;
     bool flag(std::size_t index) const { return std::get<bool>(values_.at(index).is); }
     void const* handle(std::size_t index) const { return std::get<void const*>(values_.at(index).is); }
 

@@ -2,11 +2,15 @@
 #include "milter-dkim/lua/machine.h"
 
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/temp_dir.h"
 
+#include <cmath>
+#include <limits>
 #include <stdexcept>
 
 using namespace postern;
 using namespace postern::milter_dkim::lua;
+using postern::test::TempDir;
 
 namespace {
 
@@ -82,6 +86,16 @@ TEST_CASE("a script without an end is stopped, however it catches errors") {
     CHECK(seen("setmetatable({}, {__gc = function() while true do end end})", few)
               .error.contains("__gc is not to be had"));
     CHECK(seen("for i = 1, 1000 do end", few).error.empty());
+    // Coroutines of short life are counted, too: each runs nearly as long as goes uncounted.
+    auto const rounds =
+        seen("while true do coroutine.wrap(function() for i = 1, 9000 do end odkim.note(1) end)() end", few);
+    CHECK(rounds.error.contains("too many instructions"));
+    CHECK(rounds.values.size() <= 20);
+    CHECK(seen("local n = 0 for i = 1, 10 do coroutine.wrap(function() n = n + 1 end)() end odkim.note(n) "
+               "local c = coroutine.create(function(a) coroutine.yield(a + 1) end) "
+               "odkim.note(select(2, coroutine.resume(c, 1)))",
+               few)
+              .values.size() == 2);
 }
 
 TEST_CASE("a script that wants all the memory does not get it") {
@@ -95,6 +109,46 @@ TEST_CASE("a script that wants all the memory does not get it") {
     for (std::size_t memory = 0; memory < 12000; memory += 200)
         CHECK_FALSE(seen("odkim.note(1)", {memory, 1000000}).error.empty());
     CHECK(seen("pcall(string.rep, 'x', 2000000) odkim.note('alive')", small).values.size() == 1);
+}
+
+TEST_CASE("functions are called so often and with so much and no more") {
+    Limits const few{1024 * 1024, Limits().instructions, 3};
+    CHECK(seen("for i = 1, 3 do odkim.note(i) end", few).error.empty());
+    CHECK(seen("for i = 1, 4 do odkim.note(i) end", few).error == "too many calls");
+    CHECK(seen("odkim.note(table.unpack({}, 1, 2100))").values.size() == 2100);
+    CHECK(seen("odkim.note(table.unpack({}, 1, 2101))").error == "too many arguments");
+    // One text many times is one in the machine, and many outside of it.
+    auto const times = [&](int count) {
+        return seen("local s = ('x'):rep(100000) local t = {} for i = 1, " + std::to_string(count) +
+                        " do t[i] = s end odkim.note(table.unpack(t))",
+                    few);
+    };
+    CHECK(times(10).values.size() == 10);
+    CHECK(times(11).error == "not enough memory");
+}
+
+TEST_CASE("a file of Lua text may be run, and no other") {
+    TempDir const files;
+    auto const text = files.write("more.lua", "shared = 'from the file' return 1, 2");
+    CHECK(text_of(seen("odkim.note(select('#', dofile('" + text + "', 3, 4)) .. shared)")) ==
+          "2from the file");
+    auto const binary = files.write("binary.lua", "\033Lua");
+    CHECK(seen("dofile('" + binary + "')").error.contains("attempt to load a binary chunk"));
+    CHECK(seen("dofile()").error.contains("bad argument #1 to 'dofile'"));
+    CHECK(seen("dofile('/nonexistent/x')").error.contains("cannot open"));
+    auto const endless = files.write("endless.lua", "while true do end");
+    CHECK(seen("pcall(dofile, '" + endless + "')", {Limits().memory, 200'000, 3})
+              .error.contains("too many instructions"));
+}
+
+TEST_CASE("a number that is no index is the nearest there is") {
+    auto const integer = [](Value value) { return Arguments({std::move(value)}).integer(0); };
+    CHECK(integer(Value::number(-1.9)) == -1);
+    CHECK(integer(Value::text("7")) == 7);
+    for (double const huge : {1e300, std::numeric_limits<double>::infinity(), 2147483647.5})
+        CHECK(integer(Value::number(huge)) == std::numeric_limits<int>::max());
+    CHECK(integer(Value::number(std::nan(""))) == std::numeric_limits<int>::max());
+    CHECK(integer(Value::number(-1e300)) == std::numeric_limits<int>::min());
 }
 
 TEST_CASE("nothing that reaches out of the machine is there") {

@@ -1,6 +1,8 @@
 // Policy scripts over whole messages, as opendkim-lua(3) tells of them.
 #include "milter-dkim/lua/scripts.h"
+#include "milter-dkim/tables/data_set_sql.h"
 #include "tests/unit/milter-dkim/session_world.h"
+#include "tests/unit/sql/scratch.h"
 
 using namespace postern;
 using namespace postern::milter_dkim;
@@ -13,10 +15,12 @@ struct Scripted {
     TempDir files;
     std::unique_ptr<SessionWorld> world;
 
-    Scripted(std::string_view hook, std::string_view script, std::string_view settings = {}) {
+    Scripted(std::string_view hook, std::string_view script, std::string_view settings = {},
+             DataSetOpener const& opener = DataSetOpener()) {
         files.write("script", script);
         world = std::make_unique<SessionWorld>(std::string(hook) + "PolicyScript " + files.path("script") +
-                                               "\n" + std::string(settings));
+                                                   "\n" + std::string(settings),
+                                               opener);
     }
     SessionWorld* operator->() { return world.get(); }
     void be_local() { world->client = {"localhost", "127.0.0.1"}; }
@@ -55,6 +59,86 @@ TEST_CASE("a setup script sees the message") {
         INFO(line << " in " << setup->log.all());
         CHECK(setup->log.contains(line));
     }
+}
+
+// Databases that a script opens, over SQLite files.
+struct Databases {
+    Scratch scratch;
+    TestLog log;
+    Metrics metrics;
+    DataSetOpener opener{database_opener(log, metrics)};
+
+    std::string dsn(std::string_view statements) { return dsn_of(scratch.database(statements)); }
+    static std::string dsn_of(std::string const& file) {
+        return "dsn:sqlite://" + file + "/table=lists?keycol=name?datacol=name";
+    }
+};
+
+TEST_CASE("a script asks a database, which stays open for the next message") {
+    Databases databases;
+    auto const dsn = databases.dsn("CREATE TABLE lists (name TEXT); INSERT INTO lists VALUES ('b')");
+    Scripted script(
+        "Setup",
+        "local lists = odkim.db_open('" + dsn +
+            "', true) "
+            "odkim.log(ctx, 'listed ' .. odkim.db_check(lists, 'b') .. odkim.db_check(lists, 'a')) "
+            "local again = odkim.db_open('" +
+            dsn +
+            "') odkim.db_close(again) odkim.log(ctx, 'still ' .. odkim.db_check(lists, 'b') .. "
+            "odkim.db_check(lists, \"' OR ''='\"))",
+        "", databases.opener);
+    for (int i = 0; i < 2; ++i) script->send(message);
+    CHECK(script->log.contains("listed 10"));
+    CHECK(script->log.contains("still 10"));
+    CHECK(databases.metrics.text().contains("postern_sql_connections{pool=\"opendkim.conf:lists\"} 1\n"));
+    Scripted closed("Setup",
+                    "local l = odkim.db_open('" + dsn + "') odkim.db_close(l) odkim.db_check(l, 'b')", "",
+                    databases.opener);
+    CHECK(closed->send(message).verdict.starts_with("tempfail"));
+    CHECK(closed->log.expect("odkim.db_check(): incorrect argument type"));
+}
+
+TEST_CASE("a database that does not answer is nil to a script, and asked once a message") {
+    Databases databases;
+    Scripted script("Setup", "local l = odkim.db_open('" + Databases::dsn_of("/nonexistent/x") + R"lua(')
+        for i = 1, 3 do odkim.log(ctx, 'listed ' .. tostring(odkim.db_check(l, 'b'))) end
+        odkim.set_result(ctx, SMFIS_TEMPFAIL))lua",
+                    "", databases.opener);
+    CHECK(script->send(message).verdict == "tempfail");
+    auto const lines = script->log.lines();
+    auto const count = [&](std::string_view text) {
+        return std::ranges::count_if(lines, [&](auto const& line) { return line.text.contains(text); });
+    };
+    CHECK(count("listed nil") == 3);
+    CHECK(count("odkim.db_check(): data set: ") == 1);
+    CHECK(script->log.expect("odkim.db_check(): data set: "));
+    databases.log.expect("nonexistent");
+}
+
+TEST_CASE("scripts open so many databases and ask them so much and no more") {
+    Databases databases;
+    auto const dsn = databases.dsn("CREATE TABLE lists (name TEXT)");
+    auto const seen = [&](std::string const& text) {
+        Scripted script("Setup",
+                        "local ok, why = pcall(function() " + text +
+                            " end) odkim.log(ctx, 'ends ' .. tostring(why))",
+                        "", databases.opener);
+        script->send(message);
+        return script->log.all();
+    };
+    auto const opens = [&](std::size_t count) {
+        return seen("for i = 1, " + std::to_string(count) + " do odkim.db_close(odkim.db_open('" + dsn +
+                    "?filter=' .. i)) end");
+    };
+    CHECK(opens(ScriptSets::max_databases).contains("ends nil"));
+    CHECK(opens(ScriptSets::max_databases + 1).contains("odkim.db_open(): too many different databases"));
+    auto const asks = [&](int count) {
+        return seen("local l = odkim.db_open('" + dsn + "') for i = 1, " + std::to_string(count) +
+                    " do odkim.db_check(l, i) end");
+    };
+    CHECK(asks(lua::max_set_questions).contains("ends nil"));
+    CHECK(asks(lua::max_set_questions + 1).contains("odkim.db_check(): too many questions"));
+    CHECK(seen("odkim.db_open('dsn:oracle://u:secret@h/d/table=t')").contains("\"oracle\" is not known"));
 }
 
 TEST_CASE("a setup script signs, with the keys and identities that it wants") {
@@ -226,6 +310,40 @@ TEST_CASE("a script that fails gives On-InternalError's action, in every hook") 
     CHECK(own->log.expect("dkimf_lua_setup_hook() failed: "));
 }
 
+TEST_CASE("indices and lengths that are none are met as nothing") {
+    Scripted script("Setup", R"lua(
+        for _, index in ipairs({1e300, -1e300, 1/0, -1/0, 0/0, 2^31, -2^31, 2^63, "1e99"}) do
+            assert(odkim.get_header(ctx, "From", index) == nil)
+            assert(odkim.get_rcpt(ctx, index) == nil)
+            assert(odkim.get_dbhandle(ctx, index) == nil)
+            assert(odkim.replace_header(ctx, "From", index, "b@example.com") == nil)
+            assert(odkim.set_result(ctx, index) == nil)
+        end
+        for _, length in ipairs({1e300, 1/0, -1e300, 0/0}) do odkim.sign(ctx, "k", length) end
+        odkim.get_header(ctx, "a\0b", 0)
+        odkim.log(ctx, "alive"))lua",
+                    "KeyTable csl:k=sign.example:r:/nonexistent");
+    script->send(message);
+    CHECK(script->log.contains("alive"));
+    script->log.expect("/nonexistent");
+}
+
+TEST_CASE("a final script sees no signatures of a verification that was given up") {
+    TempDir files;
+    SessionWorld signer;
+    auto const headers = signer.signed_message();
+    files.write("setup", "odkim.verify(ctx)");
+    files.write("screen", "error('x')");
+    files.write("final", "odkim.log(ctx, 'sees ' .. odkim.get_sigcount(ctx))");
+    SessionWorld world("SetupPolicyScript " + files.path("setup") + "\nScreenPolicyScript " +
+                       files.path("screen") + "\nFinalPolicyScript " + files.path("final") +
+                       "\nOn-InternalError accept");
+    world.client = {"localhost", "127.0.0.1"};
+    CHECK(world.send(headers).edits.contains("insert 0 DKIM-Signature"));
+    CHECK(world.log.expect("dkimf_lua_screen_hook() failed"));
+    CHECK(world.log.contains("sees 0"));
+}
+
 TEST_CASE("handles that are none are refused") {
     for (auto const* script :
          {"odkim.log(nil, 'x')", "odkim.log(odkim.get_dbhandle(ctx, DB_DOMAINS), 'x')", "odkim.get_envfrom()",
@@ -268,6 +386,18 @@ TEST_CASE("scripts may ask for so much and no more") {
     CHECK(ends(times(lua::max_opened + 1, "odkim.db_open('csl:a')")).contains("too many data sets"));
     CHECK(ends(times(lua::max_exported, "odkim.export(ctx, 'a' .. i, 1)")).contains("info: nil"));
     CHECK(ends(times(lua::max_exported + 1, "odkim.export(ctx, 'a' .. i, 1)")).contains("too many values"));
+    auto const octets = [](std::size_t count) { return "('y'):rep(" + std::to_string(count) + ")"; };
+    CHECK(ends("odkim.export(ctx, 'a', " + octets(lua::max_exported_octets - 1) + ")").contains("info: nil"));
+    CHECK(
+        ends("odkim.export(ctx, 'a', " + octets(lua::max_exported_octets) + ")").contains("too many values"));
+    auto const replaces = [&](std::size_t count, std::size_t size) {
+        return ends(times(count, "odkim.replace_header(ctx, 'Subject', 0, " + octets(size) + ")"));
+    };
+    CHECK(replaces(16, 65536).contains("info: nil"));
+    CHECK(replaces(17, 65536).contains("too much is replaced"));
+    CHECK(replaces(1, 65537).contains("not the value of a header field"));
+    CHECK(ends("odkim.replace_header(ctx, 'Subject', 0, 'a\\nBcc: b')")
+              .contains("not the value of a header field"));
     CHECK(ends(times(lua::max_tags, "assert(odkim.xtag(ctx, 'x' .. i, 'y') >= 0)")).contains("info: nil"));
     CHECK(ends(times(lua::max_tags + 1, "assert(odkim.xtag(ctx, 'x' .. i, 'y') >= 0)"))
               .contains("assertion failed"));

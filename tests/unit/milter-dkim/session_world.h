@@ -26,12 +26,13 @@ struct SessionWorld {
     MapMacros macros{{{"j", "mx.example.com"}, {"i", "Q1"}}};
     milter::Client client{"mail.example.org", "192.0.2.7"};
 
-    explicit SessionWorld(std::string_view settings = {}) {
+    explicit SessionWorld(std::string_view settings = {},
+                          milter_dkim::DataSetOpener const& opener = milter_dkim::DataSetOpener()) {
         auto const path = dir.write("k", rsa_key());
         chmod(path.c_str(), 0600);
         auto made = configure("Domain example.com\nKeyFile " + path +
                                   "\nSelector s\nRequireSafeKeys no\nAuthservID us\n" + std::string(settings),
-                              log);
+                              log, opener);
         log.expect("key data is not secure");
         INFO(made.problems);
         REQUIRE(made.configuration);
