@@ -194,8 +194,10 @@ MessageFacts Session::facts(milter::Macros const& macros) const {
 Verdict Session::pass(milter::Macros const& macros) {
     if (!is_peer_)
         message_.forged = forged_results(*generation_->configuration, our_name(), message_.headers);
-    if (std::ranges::find(message_.forged, true) == message_.forged.end()) return Verdict::accept();
-    if (comes_from_us(*generation_->configuration, facts(macros))) return Verdict::accept();
+    if (std::ranges::find(message_.forged, true) == message_.forged.end() ||
+        comes_from_us(*generation_->configuration, facts(macros)))
+        message_.forged.clear();
+    if (message_.forged.empty() && message_.held_for.empty()) return Verdict::accept();
     message_.only_cleans = true;
     return Verdict::next();
 }
@@ -257,6 +259,7 @@ Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& ma
     if (message_.job_id == unknown_job)
         if (auto id = macros.get("i"); id && !id->empty()) message_.job_id = *id;
     if (auto name = macros.get("j"); name && !name->empty()) host_name_ = *name;
+    if (!message_.held_for.empty()) told(editor.quarantine(message_.held_for));
     if (message_.too_large || message_.only_cleans) remove_forged_results(editor);
     if (message_.too_large) return handle(settings().on_security, "7.0", "message header too large", &editor);
     if (message_.only_cleans) return Verdict::accept();
@@ -328,14 +331,17 @@ void Session::remove_forged_results(milter::Editor& editor) {
             told(editor.change_header(mail::auth_results_name, static_cast<int>(index), ""));
 }
 
-// editor is null before the end of the message, where nothing can be quarantined yet.
+// editor is null before the end of the message, where it can only be remembered that it is to be held.
 Verdict Session::handle(Handling handling, std::string_view enhanced_tail, std::string_view text,
                         milter::Editor* editor) {
     switch (handling) {
     case Handling::accept: return Verdict::accept();
     case Handling::discard: return Verdict::discard();
     case Handling::quarantine:
-        if (editor != nullptr) told(editor->quarantine(text));
+        if (editor != nullptr)
+            told(editor->quarantine(text));
+        else
+            message_.held_for = text;
         return Verdict::accept();
     case Handling::reject: return Verdict::reject("550", "5.7.0", std::string(text));
     case Handling::tempfail:

@@ -67,6 +67,7 @@ class Session final : public milter::Session {
         std::string body;                           // as far as somebody will look at it
         bool too_large = false;
         bool only_cleans = false; // passes, but for the results that a stranger forged
+        std::string held_for;     // why it is to be held, from before its end on
         std::vector<bool> forged; // of the Authentication-Results, from the top
     };
 
@@ -100,7 +101,8 @@ class Session final : public milter::Session {
     void log_results(std::vector<SignatureResult> const& results);
     milter::Verdict after(VerifiedMessage const& verified, std::optional<ReportingRecord> const& record,
                           milter::Editor& editor);
-    milter::Verdict after_bad_signature(std::optional<ReportingRecord> const& record, milter::Editor& editor);
+    milter::Verdict after_bad_signature(SignatureResult const& selected,
+                                        std::optional<ReportingRecord> const& record, milter::Editor& editor);
     milter::Verdict handle(Handling handling, std::string_view enhanced_tail, std::string_view text,
                            milter::Editor* editor);
     Result<> redirect(milter::Editor& editor);

@@ -13,6 +13,18 @@ namespace postern::milter_dkim {
 
 using milter::Verdict;
 
+namespace {
+
+// As OpenDKIM tells it.
+std::string bad_signature_line(SignatureResult const& selected, std::string const& trouble) {
+    if (selected.reason == "key revoked")
+        return fmt::format("key revoked (s={}, d={}, a={})", printable(selected.selector),
+                           printable(selected.domain), printable(selected.algorithm));
+    return trouble.empty() ? "bad signature data" : "signature processing failed: " + trouble;
+}
+
+} // namespace
+
 Verdict Session::start_verifying(milter::Macros const& macros) {
     message_.verifier = std::make_unique<Verifier>(*generation_->configuration, *generation_->resolver,
                                                    message_.headers, message_.decision.sender_domain);
@@ -131,7 +143,7 @@ Verdict Session::after(VerifiedMessage const& verified, std::optional<ReportingR
                 write(LogLevel::info,
                       "signature not counted: " + (each.reason.empty() ? each.why : each.reason));
         return Verdict::accept();
-    case Verifier::Outcome::bad_signature: return after_bad_signature(record, editor);
+    case Verifier::Outcome::bad_signature: return after_bad_signature(selected, record, editor);
     case Verifier::Outcome::key_not_found:
         write(LogLevel::error, fmt::format("key retrieval failed {}: no such key", where));
         return handle(settings().on_key_not_found, "7.5", "DKIM key retrieval failed", &editor);
@@ -149,10 +161,9 @@ Verdict Session::after(VerifiedMessage const& verified, std::optional<ReportingR
     return Verdict::tempfail();
 }
 
-Verdict Session::after_bad_signature(std::optional<ReportingRecord> const& record, milter::Editor& editor) {
-    auto const& trouble = message_.verifier->trouble();
-    write(LogLevel::notice,
-          trouble.empty() ? "bad signature data" : "signature processing failed: " + trouble);
+Verdict Session::after_bad_signature(SignatureResult const& selected,
+                                     std::optional<ReportingRecord> const& record, milter::Editor& editor) {
+    write(LogLevel::notice, bad_signature_line(selected, message_.verifier->trouble()));
     if (message_.verifier->test_key()) return Verdict::accept();
     if (settings().quarantine) told(editor.quarantine("DKIM signature failed to verify"));
     if (!settings().redirect_failures_to.empty())

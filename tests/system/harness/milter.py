@@ -19,7 +19,10 @@ class Verdict(Exception):
 
 
 class MilterClient:
-    """One connection. send() gives what the message became and the last reply's letter ("a" accept, "t", "r", "y")."""
+    """One connection. send() gives what the message became and the last reply's letter ("a" accept, "t", "r", "y").
+
+    held: why the filter wants the last message in quarantine, or None.
+    """
 
     def __init__(self, target, client=("client.example.org", "192.0.2.7"), macros=None, timeout=30):
         family = socket.AF_INET if isinstance(target, tuple) else socket.AF_UNIX
@@ -28,6 +31,7 @@ class MilterClient:
         self._socket.connect(target if isinstance(target, tuple) else str(target))
         self._file = self._socket.makefile("rb")
         self._macros = macros or {}
+        self.held = None
         self._command(b"O", struct.pack("!III", 6, ACTIONS, STEPS))
         letter, data = self._receive()
         if letter != "O":
@@ -100,7 +104,7 @@ class MilterClient:
 
     def end(self, fields):
         """The fields as they are changed, and the verdict's letter with its text."""
-        fields = list(fields)
+        fields, self.held = list(fields), None
         self._send_macros(b"E", {"i": "4ABCDEF", **self._macros})
         self._command(b"E", b"")
         while True:
@@ -113,7 +117,9 @@ class MilterClient:
                 fields.append((name, self._spaced(value)))
             elif letter == "m":
                 self._change(fields, struct.unpack("!I", data[:4])[0], *data[4:].split(b"\0")[:2])
-            elif letter not in "p+-q":
+            elif letter == "q":
+                self.held = data.rstrip(b"\0")
+            elif letter not in "p+-":
                 return fields, letter, data.rstrip(b"\0")
 
     def _spaced(self, value):
