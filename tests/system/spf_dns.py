@@ -13,7 +13,8 @@ HELD = b""
 class SpfDns:
     """records: {name: [(type, value), ...]}; value: an address, a name, (preference, name), or a list of strings of
     octets. A record ("FAIL", type or None) answers SERVFAIL, ("SILENT", type or None) answers nothing; a name with
-    ("HELD", None) is answered when release() is called. More than one thread may ask at a time; change records as you
+    ("HELD", None) is answered when release() is called. ("CHANGED", function) answers what function(reply, tcp) makes of
+    the octets of the answer; None is none. More than one thread may ask at a time; change records as you
     like.
     """
 
@@ -115,7 +116,11 @@ class SpfDns:
         authority = b"" if answers else self._record("", "SOA", None)
         flags = 0x8180 | code | (0x0200 if truncated else 0)
         counts = (1, 0, 0, 0) if truncated else (1, len(answers), 1 if authority else 0, 0)
-        return query[:2] + struct.pack(">H4H", flags, *counts) + question + (b"" if truncated else body + authority)
+        reply = query[:2] + struct.pack(">H4H", flags, *counts) + question + (b"" if truncated else body + authority)
+        for row, change in self.records.get(name.decode("latin-1").lower(), []):
+            if row == "CHANGED":
+                reply = change(reply, tcp)
+        return reply
 
     def _answer(self, name, kind):
         answers, exists = [], False

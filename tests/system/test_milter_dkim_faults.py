@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dkim
@@ -63,22 +64,42 @@ class DkimCase(SystemTest):
         return letter, text, results.decode()
 
 
+def cut(reply, tcp):
+    """Truncated, and TCP says no more."""
+    return None if tcp else reply[:2] + bytes([reply[2] | 2]) + reply[3:]
+
+
+def with_code(code):
+    return lambda reply, tcp: reply[:3] + bytes([reply[3] & 0xf0 | code]) + reply[4:]
+
+
 class DnsFaultTest(DkimCase):
     FAULTS = {"fail": [("FAIL", None)], "silent": [("SILENT", None)], "loop": [("CNAME", "loop._domainkey.example.com")],
-              "lame": [("CNAME", "silent._domainkey.example.com")]}
+              "lame": [("CNAME", "silent._domainkey.example.com")],
+              "circle": [("CNAME", "other-circle._domainkey.example.com")],
+              "other-circle": [("CNAME", "circle._domainkey.example.com")]}
+    # Each answer is a good key record, but for this.
+    CHANGES = {"id": lambda reply, tcp: bytes([reply[0] ^ 1]) + reply[1:], "cut": cut,
+               "question": lambda reply, tcp: reply.replace(b"\x08question", b"\x08ouestion", 1),
+               "type": lambda reply, tcp: reply.replace(b"\x03com\0\0\x10", b"\x03com\0\0\x11", 1),
+               "head": lambda reply, tcp: reply[:11], "half": lambda reply, tcp: reply[:-100], "noise": lambda reply, tcp: b"\xff" * 60,
+               "nothing": lambda reply, tcp: b"\0", "query": lambda reply, tcp: reply[:2] + bytes([reply[2] & 0x7f]) + reply[3:],
+               "counts": lambda reply, tcp: reply[:6] + b"\xff\xff" + reply[8:],
+               "format": with_code(1), "refused": with_code(5), "unheard": with_code(11)}
 
     def test_what_the_dns_does_not_say_is_temperror_and_on_dns_error_decides(self):
-        self.dns.records.update({f"{name}._domainkey.example.com": rows for name, rows in self.FAULTS.items()})
+        faults = {**self.FAULTS, **{name: [txt(self.record), ("CHANGED", change)] for name, change in self.CHANGES.items()}}
+        self.dns.records.update({f"{name}._domainkey.example.com": rows for name, rows in faults.items()})
         for settings, letter, text in (("", "y", b"451 4.7.5 DKIM key retrieval failed"), ("On-DNSError accept\n", "a", b""),
                                        ("On-DNSError reject\n", "y", b"550 5.7.0 DKIM key retrieval failed"),
                                        ("On-Default reject\n", "y", b"550 5.7.0 DKIM key retrieval failed"),
                                        ("On-DNSError discard\n", "d", b"")):
-            with self.daemon("DNSTimeout 1\n" + settings):
-                for name in self.FAULTS:
+            with self.daemon("DNSTimeout 1\n" + settings), ThreadPoolExecutor(len(faults)) as at_once:
+                for name, seen in zip(faults, at_once.map(lambda name: self.verify(name.encode()), faults)):
                     with self.subTest(settings=settings, fault=name):
-                        seen = self.verify(name.encode())
                         self.assertEqual(seen[:2], (letter, text))
                         self.assertIn("dkim=temperror header.d=example.com", seen[2])
+                        self.assertNotIn("dkim=pass", seen[2])
 
     def test_long_records_come_over_tcp_and_a_key_behind_a_cname_counts(self):
         self.dns.records["long._domainkey.example.com"] = [txt("n=", *["x" * 250] * 7, "; ", self.record)]
@@ -87,6 +108,23 @@ class DnsFaultTest(DkimCase):
             for selector in (b"s", b"alias", b"long"):
                 self.assertIn("dkim=pass (1024-bit key; unprotected)", self.verify(selector)[2])
         self.assertGreater(self.dns.questions.count(("long._domainkey.example.com", "TXT")), 1)
+
+    def test_a_name_with_several_records_has_one_key_or_none(self):
+        rows = {"beside": [txt("v=spf1 -all"), txt(self.record), txt("")], "twice": [txt(self.record), txt(self.record)],
+                "huge": [txt("n=" + "x" * 60000 + "; " + self.record)], "octets": [txt("n=\0\xff; " + self.record)],
+                "empty": [txt("")], "many": [txt(f"note {number}") for number in range(500)],
+                "address": [("A", "192.0.2.1")], "below.below": [txt(self.record)]}
+        self.dns.records.update({f"{name}._domainkey.example.com": row for name, row in rows.items()})
+        passes, absent = "dkim=pass", 'dkim=fail reason="key not found in DNS"'
+        wanted = {"beside": passes, "twice": "dkim=permerror", "huge": passes, "octets": passes, "empty": "dkim=permerror",
+                  "many": "dkim=permerror", "address": absent, "below": absent, "none": absent}
+        with self.daemon("On-KeyNotFound reject\nOn-BadSignature tempfail\n"):
+            for name, result in wanted.items():
+                with self.subTest(name=name):
+                    letter, text, results = self.verify(name.encode())
+                    self.assertIn(result, results)
+                    self.assertEqual((letter, text), {passes: ("a", b""), absent: ("y", b"550 5.7.0 DKIM key retrieval failed")}.get(
+                        result, ("y", b"451 4.7.0 bad DKIM signature data")))
 
     def test_keys_that_are_no_keys_are_permanent(self):
         for name, record in (("garbage", "v=DKIM1; k=rsa; p=AAAA"), ("other", "v=spf1 -all"), ("revoked", "v=DKIM1; p="),
