@@ -36,18 +36,12 @@ std::expected<Wishes, std::string> wishes_in(Arguments const& arguments) {
     return wishes;
 }
 
-// i= goes into the signature as it is (RFC 6376 3.5).
-bool is_identity(std::string_view text) {
-    return text.size() <= 255 &&
-           std::ranges::all_of(text, [](char c) { return is_printable(c) && c != ';'; });
-}
-
 Result<SigningRequest> request_for(ScriptMessage const& message, Arguments const& arguments,
                                    std::string const& identity) {
     auto const& configuration = *message.configuration;
     if (arguments.size() < 2) {
         auto request = default_request(configuration, message.sender_domain);
-        if (request) request->identity = identity;
+        if (request) request->identity = identity_beside(identity, request->domain);
         return request;
     }
     auto made = configuration.tables->request(arguments.text(1), identity, message.sender_domain);
@@ -61,7 +55,6 @@ Answer sign(ScriptMessage& message, Arguments const& arguments) {
     if (arguments.size() > 1 && !arguments.is_text(1)) return raise(wrong_type);
     auto const wishes = wishes_in(arguments);
     if (!wishes) return raise(wishes.error());
-    if (!is_identity(wishes->identity)) return raise("invalid signer");
     if (arguments.size() > 1 && !message.configuration->tables) return raise("request requires KeyTable");
     if (message.requests.size() >= max_requests) return raise("too many signatures");
     // All signatures of a message share one pass over its body.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <optional>
 
 namespace postern::milter_dkim {
 
@@ -54,6 +55,23 @@ Faults faults_of(std::vector<Row> const& rows, KeyStore const& keys) {
     return faults;
 }
 
+// Why i= would be left out, where that does not depend on the sender.
+std::optional<std::string> identity_fault(std::string_view value, DataSet const& keys) {
+    auto const halves = halve(value, ':');
+    auto const identity = std::string(trim(halves.after.value_or("")));
+    if (identity.empty()) return std::nullopt;
+    if (!identity.contains('@')) return fmt::format("the identity \"{}\" has no @", printable(identity, 80));
+    if (identity.contains('%')) return std::nullopt;
+    for (auto const name : split_words(halves.before, ", \t")) {
+        auto const row = *keys.find(name);
+        auto const key = row ? parse_key_row(*row) : permanent("no such key");
+        if (key && !key->domain.contains('%') && identity_beside(identity, key->domain).empty())
+            return fmt::format("the identity \"{}\" is not an address of {}", printable(identity, 80),
+                               key->domain);
+    }
+    return std::nullopt;
+}
+
 void check_senders(DataSet const& senders, DataSet const& keys, std::vector<Problem>& problems) {
     auto const warn = [&](Place const& place, std::string text) {
         problems.push_back({Problem::Severity::warning, place, std::move(text)});
@@ -61,6 +79,8 @@ void check_senders(DataSet const& senders, DataSet const& keys, std::vector<Prob
     for (auto const& each : *senders.rows()) {
         auto const names = split_words(halve(each.value, ':').before, ", \t");
         if (names.empty()) warn(each.place, "the row names no key; its senders get a temporary failure");
+        if (auto const fault = identity_fault(each.value, keys))
+            warn(each.place, *fault + "; signatures have no i= for it");
         for (auto const name : names)
             if (name != "%" && !*keys.contains(name))
                 warn(each.place, fmt::format("unknown key \"{}\"; its senders get a temporary failure",

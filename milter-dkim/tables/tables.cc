@@ -2,13 +2,18 @@
 #include "milter-dkim/tables/tables.h"
 
 #include "common/base/text.h"
+#include "common/mail/domain.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace postern::milter_dkim {
 
 namespace {
+
+constexpr std::size_t max_identity = 255; // octets
 
 // A d= or s= goes into the signature unquoted (RFC 6376 3.5).
 bool is_domain_text(std::string_view text) {
@@ -50,6 +55,15 @@ Result<KeyRow> parse_key_row(std::string_view value) {
     if (!is_domain_text(row.selector)) return permanent("the selector is not usable as s=");
     if (row.source.empty()) return permanent("the key is missing");
     return row;
+}
+
+std::string identity_beside(std::string identity, std::string_view domain) {
+    auto const of = halve_at_last(identity, '@').after;
+    bool const is_clean = identity.size() <= max_identity && std::ranges::all_of(identity, [](char c) {
+                              return c > 0x20 && c < 0x7f && c != ';'; // it stands in the signature unquoted
+                          });
+    if (of && is_clean && mail::is_at_or_below(to_lower(*of), to_lower(domain))) return identity;
+    return {};
 }
 
 Result<std::shared_ptr<SigningKey const>> KeyStore::load(KeyRow const& row) const {
@@ -128,7 +142,8 @@ std::expected<SigningRequest, SigningTables::Failure> SigningTables::request(std
             Failure{Kind::key_unusable, key_name, "the sender's domain is not usable as d="});
     auto key = keys_->get(*row);
     if (!key) return std::unexpected(Failure{Kind::key_unusable, key_name, key.error().text});
-    return SigningRequest{row->domain, row->selector, filled(identity, domain), *key};
+    return SigningRequest{row->domain, row->selector, identity_beside(filled(identity, domain), row->domain),
+                          *key};
 }
 
 SigningTables::Requests SigningTables::requests_for(std::string_view user, std::string_view domain,

@@ -37,6 +37,10 @@ struct KeyRow {
 };
 Result<KeyRow> parse_key_row(std::string_view value);
 
+// The identity when it may be i= beside this d= (RFC 6376 3.5: an address there or below), else nothing: with
+// another the signature would be good to nobody.
+std::string identity_beside(std::string identity, std::string_view domain);
+
 // Keys by their source, read once and kept; a failure is kept too, so that a broken file is not read for
 // every message. Thread-safe.
 class KeyStore {

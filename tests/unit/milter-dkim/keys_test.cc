@@ -186,6 +186,41 @@ TEST_CASE("a table without patterns is asked from the whole address to the star"
     CHECK(star.ask("x", "example.com", true) == "example.com s rsa-sha256;example.com t rsa-sha256;");
 }
 
+TEST_CASE("an identity that would spoil the signature is left out") {
+    std::string const keys = "csl:k=example.com:s:DIR/rsa.private,o=%:s:DIR/rsa.private";
+    auto const identity = [&](std::string const& value, std::string const& sender = "example.com") {
+        Tables const tables(keys, "csl:*=" + value);
+        auto const asked = tables.ask("x", sender);
+        auto const at = asked.find(" i=");
+        return at == std::string::npos ? "" : asked.substr(at + 3, asked.size() - at - 4);
+    };
+    CHECK(identity("k:me@example.com") == "me@example.com");
+    CHECK(identity("k:Me@Sub.Example.COM") == "Me@Sub.Example.COM");
+    CHECK(identity("k:@%", "a.example.com") == "@a.example.com");
+    for (auto const* value : {"k:%", "k:me@other.example", "k:me@notexample.com", "k:me@com",
+                              "k:a b@example.com", "k:a;b@example.com", "k:@"}) {
+        INFO(value);
+        CHECK(identity(value).empty());
+    }
+    CHECK(identity("k:" + std::string(243, 'x') + "@example.com").size() == 255);
+    CHECK(identity("k:" + std::string(244, 'x') + "@example.com").empty());
+    CHECK(identity("o:me@example.com", "a.example.com").empty());
+    TestLog log;
+    TempDir files;
+    auto const warnings = [&](std::string const& value) {
+        return configure("KeyTable csl:k=example.com:s:" + without_armour(rsa_key()) +
+                             "\nSigningTable csl:*=" + value + "\nRequireSafeKeys no\n",
+                         log)
+            .problems;
+    };
+    CHECK(warnings("k:me@example.com").empty());
+    CHECK(warnings("k:%").contains("the identity \"%\" has no @; signatures have no i= for it"));
+    CHECK(warnings("k:a@x.example")
+              .contains("the identity \"a@x.example\" is not an address of example.com; signatures have no "
+                        "i= for it"));
+    CHECK(warnings("none:a@x.example").contains("unknown key \"none\""));
+}
+
 TEST_CASE("one row may name several keys, and the algorithm is each key's own") {
     TempDir files;
     Tables const tables("csl:r=example.com:rsa:DIR/rsa.private,e=example.com:ed:DIR/ed.private",
