@@ -1,6 +1,7 @@
 // The auth part of a dovecot.conf: plain settings, passdb and userdb blocks, the listeners of "service auth".
 #include "auth-socket/settings.h"
 
+#include "auth-socket/users/filters.h"
 #include "common/base/text.h"
 #include "common/http/http.h"
 #include "common/json/json.h"
@@ -24,7 +25,7 @@ std::string_view last_component(std::string_view path) { return path.substr(path
 // Is this one of ours? auth_socket_path belongs to the programs that connect, auth_stats to nobody.
 bool is_auth_setting(std::string_view name) {
     return name.starts_with("auth_") && name != "auth_socket_path" && name != "auth_stats" &&
-           name != "auth_proxy_self";
+           name != "auth_proxy_self" && name != "auth_allow_cleartext";
 }
 
 struct StockListener {
@@ -82,7 +83,8 @@ class ListenerReader {
 
     std::string name_value(Block const& block, std::string_view setting) const {
         auto const value = block.value(setting).value_or("");
-        return value == "$default_internal_user" ? settings_.internal_user : value;
+        auto const is_internal = value == "$default_internal_user" || value == "$SET:default_internal_user";
+        return is_internal ? settings_.internal_user : value;
     }
 
     void add(net::ListenAddress address, Role role, config::Place const& place) {
@@ -111,8 +113,10 @@ class ListenerReader {
             if (stock != nullptr && stock->internal_user && address.owner.empty())
                 address.owner = settings_.internal_user;
         }
+        // 2.4: auth, auth-legacy, login, master, userdb, token or token-login.
         auto const type = block.value("type");
-        add(std::move(address), type ? role_of("-" + *type) : role_of(path), block.place);
+        auto const role = type ? role_of("-" + replace_all(*type, "-", "")) : role_of(path);
+        add(std::move(address), role, block.place);
     }
 
     void add_inet(Block const& block) {
@@ -209,6 +213,16 @@ void check_mechanisms(Settings& settings, Block const& root, std::vector<Problem
              "auth_mechanisms has OAUTHBEARER or XOAUTH2, but no passdb oauth2 checks tokens"});
 }
 
+// A later 2.4 may know more names than this table; a mistyped one is to be told all the same.
+void warn_of_unknown(Block const& root, std::vector<Problem>& problems) {
+    std::vector<std::string_view> known;
+    for (auto const& row : dovecot_table().rows()) known.push_back(row.name);
+    for (auto const& each : root.settings)
+        if (is_auth_setting(each.name) && dovecot_table().find(each.name) == nullptr)
+            problems.push_back(
+                {Problem::Severity::warning, each.place, config::unknown_setting(each.name, known)});
+}
+
 void check_policy(Settings const& settings, Block const& root, std::vector<Problem>& problems) {
     auto const& policy = settings.policy;
     if (policy.server_url.empty()) return;
@@ -224,17 +238,22 @@ void check_policy(Settings const& settings, Block const& root, std::vector<Probl
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
     Settings settings;
     auto const newer = is_dovecot24(root);
-    std::vector<config::Assignment> ours; // 2.4 has many more names that begin with auth_: the known ones
-                                          // count, the others are passed over.
+    std::vector<config::Assignment> ours;
     for (auto const& each : root.settings)
         if (dovecot_table().find(each.name) != nullptr || (is_auth_setting(each.name) && !newer))
             ours.push_back(each);
-    for (auto const* block : root.all("auth_mechanisms")) { // auth_mechanisms { plain = yes }
-        config::Assignment list{"auth_mechanisms", "", block->place};
-        for (auto const& each : block->settings)
-            if (config::parse_boolean(each.value).value_or(false)) list.value += each.name + " ";
-        ours.push_back(std::move(list));
+    if (newer) {
+        warn_of_unknown(root, problems);
+        for (auto& each : ours)
+            if (each.name == "auth_username_format") each.value = with_braces_only(each.value);
     }
+    for (auto const* kind : {"auth_mechanisms", "auth_realms"}) // auth_mechanisms { plain = yes }
+        for (auto const* block : root.all(kind)) {
+            config::Assignment list{kind, "", block->place};
+            for (auto const& each : block->settings)
+                if (config::parse_boolean(each.value).value_or(false)) list.value += each.name + " ";
+            ours.push_back(std::move(list));
+        }
     for (auto const* block : root.all("auth_policy_request_attributes")) { // 2.4: a list of pairs
         config::Assignment list{"auth_policy_request_attributes", "", block->place};
         for (auto const& each : block->settings) list.value += each.name + "=" + each.value + " ";
@@ -244,7 +263,7 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
     problems.insert(problems.end(), found.begin(), found.end());
     if (auto const* service = root.find("service", "auth"); service != nullptr) {
         settings.service_user = service->value("user").value_or("");
-        if (settings.service_user == "$default_internal_user") settings.service_user.clear();
+        if (settings.service_user.ends_with("default_internal_user")) settings.service_user.clear();
     }
     settings.passdbs = understand_databases(root, "passdb", problems);
     if (newer) add_dovecot24_tokens(root, settings, problems);

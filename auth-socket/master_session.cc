@@ -185,6 +185,7 @@ Result<> MasterSession::request(std::vector<std::string> const& fields, std::uin
     work(id, [authority = authority_, login = std::move(*login), id, tokens, session_pid] {
         auto copy = login.request;
         copy.user = login.outcome.user;
+        copy.session_pid = session_pid.value_or(0);
         auto const outcome = authority->find_user(copy, &login.outcome);
         Fields more;
         more.set("auth_mech", copy.mechanism);

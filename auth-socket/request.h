@@ -18,17 +18,21 @@ struct Request {
     std::string user;               // normalised; databases may rename it
     std::string original_user;      // as the client wrote it
     std::string authenticated_user; // who gave the password when that is not the user: a master user
+    std::string login_user;         // while a master user is checked: who it wants to be
     std::string mechanism;          // in capitals; empty for lookups
     ClientInfo client;
     bool name_refused = false; // empty, or an octet outside auth_username_chars
     std::string answered_by;   // the driver of the passdb that knew the user, for the log
     std::uint32_t id = 0;
     std::uint32_t client_pid = 0;
-    Secret password; // for %w; plaintext mechanisms only
-    Fields passdb;   // what the passdbs said: %{passdb:name}
-    Fields userdb;   // and the userdbs: %{userdb:name}
-    Fields oauth2;   // and the access token: %{oauth2:name}
-    Fields policy;   // what only the policy server is told: %{hashed_password}, %{requested_username}
+    std::uint32_t session_pid = 0; // the mail process that asks for the user of a login; 0: none does
+    std::uint32_t database = 0;    // which of the passdbs or userdbs is being asked, from 1
+    Secret password;               // for %w; plaintext mechanisms only
+    Fields passdb;                 // what the passdbs said: %{passdb:name}
+    Fields userdb;                 // and the userdbs: %{userdb:name}
+    Fields oauth2;                 // and the access token: %{oauth2:name}
+    std::optional<Fields> row;     // and the one that is being asked: %{sql:name}
+    Fields policy; // what only the policy server is told: %{hashed_password}, %{requested_username}
     bool policy_asked = false;              // before the password, once for a login
     Deadline answer_by = Deadline::never(); // when the client goes away
 

@@ -90,7 +90,7 @@ Result<> take_policy_attributes(Settings& settings, string_view value) {
     for (auto const word : split_words(value)) {
         auto const [path, text] = halve(word, '=');
         if (path.empty() || !text) return permanent("\"" + printable(word, 60) + "\" is not name=value");
-        if (auto const tried = expand(*text, Request{}); !tried) return std::unexpected(tried.error());
+        if (auto const tried = check_template(*text); !tried) return std::unexpected(tried.error());
         settings.policy.attributes.emplace_back(path, *text);
     }
     return {};
@@ -228,6 +228,7 @@ config::Table<Settings> const& dovecot_table() {
              take_mechanisms},
             {"auth_failure_delay", "2 secs", "How long a wrong password waits for its answer.",
              [](S& s, string_view v) { return take_duration(v, s.client.failure_delay); }},
+            {"auth_internal_failure_delay", "2 secs", "", nullptr, "a temporary failure is told at once"},
             {"auth_realms", "", "Realms of DIGEST-MD5.",
              [](S& s, string_view v) -> Result<> {
                  s.client.mechanism.realms.clear();
@@ -258,7 +259,7 @@ config::Table<Settings> const& dovecot_table() {
             {"auth_username_format", "%Lu", "What a user name is made into.",
              [](S& s, string_view v) -> Result<> {
                  s.authenticator.username.format = v;
-                 return {};
+                 return check_template(v);
              }},
             {"auth_master_user_separator", "", "user*master logs the master user in as user.",
              [](S& s, string_view v) -> Result<> {

@@ -78,10 +78,6 @@ std::vector<ListenerSettings> understand_listeners(config::Block const& root, Se
                                                    std::vector<config::Problem>& problems);
 // dovecot_config_version = 2.4...
 bool is_dovecot24(config::Block const& root);
-// What 2.4 writes where 2.3 has args.
-void understand_dovecot24_database(config::Block const& root, config::Block const& block,
-                                   std::string_view kind, DatabaseBlock& database,
-                                   std::vector<config::Problem>& problems);
 // oauth2 { }: 2.4 checks tokens before any passdb.
 void add_dovecot24_tokens(config::Block const& root, Settings& settings,
                           std::vector<config::Problem>& problems);

@@ -67,7 +67,7 @@ Result<> take_mode(S& settings, string_view value) {
 }
 
 Result<> take_template(S& settings, string_view value) {
-    if (auto const tried = expand(value, Request{}); !tried) return std::unexpected(tried.error());
+    if (auto const tried = check_template(value); !tried) return std::unexpected(tried.error());
     settings.username_format = value;
     return {};
 }
@@ -75,7 +75,7 @@ Result<> take_template(S& settings, string_view value) {
 Result<> take_attributes(S& settings, string_view value) {
     settings.pass_attributes = argument_fields(value);
     for (auto const& [name, text] : settings.pass_attributes)
-        if (auto const tried = expand(text.value_or(""), Request{}); !tried)
+        if (auto const tried = check_template(text.value_or("")); !tried)
             return std::unexpected(tried.error());
     return {};
 }

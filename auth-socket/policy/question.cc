@@ -2,6 +2,7 @@
 #include "auth-socket/policy/question.h"
 
 #include "auth-socket/schemes/kinds.h"
+#include "auth-socket/users/modifiers.h"
 #include "auth-socket/users/variables.h"
 #include "common/base/encoding.h"
 #include "common/base/text.h"
@@ -14,21 +15,6 @@ namespace postern::auth_socket {
 namespace {
 
 constexpr json::Limits answer_limits{.octets = http::answer_limit, .depth = 16};
-
-// Dovecot keeps the first bits, shifted so that they end with the last octet.
-std::string first_bits(std::string text, unsigned bits) {
-    auto const octets = (bits + 7) / 8;
-    if (bits == 0 || octets > text.size()) return text;
-    text.resize(octets);
-    auto const shift = octets * 8 - bits;
-    unsigned carried = 0;
-    for (auto& c : text) {
-        auto const octet = static_cast<unsigned char>(c);
-        c = static_cast<char>(carried | static_cast<unsigned>(octet >> shift));
-        carried = static_cast<unsigned>(octet << (8 - shift)) & 0xff;
-    }
-    return text;
-}
 
 json::Value& member(json::Value& object, std::string_view name) {
     auto& members = *object.object();
@@ -59,7 +45,8 @@ std::string hashed_password(PolicySettings const& settings, std::string_view use
     auto hash =
         settings.hash_digest == "MD4" ? kinds::md4(text) : kinds::digest(settings.hash_digest.c_str(), text);
     wipe(text);
-    return hex_encode(first_bits(std::move(hash), settings.hash_truncate));
+    if (settings.hash_truncate > 0) truncate_to_bits(hash, settings.hash_truncate);
+    return hex_encode(hash);
 }
 
 Result<std::string> policy_question(PolicySettings const& settings, Request const& request,

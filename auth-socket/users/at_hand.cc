@@ -18,7 +18,7 @@ bool is_unconditional(PassdbRow const& row) {
 
 bool is_plain(DatabaseBlock const& block) {
     return !block.deny && block.success == Rule::return_ok && block.default_fields.empty() &&
-           block.override_fields.empty();
+           block.override_fields.empty() && block.imports_all;
 }
 
 } // namespace

@@ -91,8 +91,10 @@ Outcome Authenticator::login(Request& request, std::string_view authorization,
         return refused;
     }
     request.user = *user;
-    if (!target.empty() && target != name && target != request.user)
+    if (!target.empty() && target != name && target != request.user) {
+        request.login_user = normalised_user(target, settings_.username, request).value_or(target);
         return master_login(request, target, question);
+    }
     auto outcome = ask_passdbs(request, false, question);
     if (outcome.verdict == Verdict::ok && settings_.verbose)
         log_.info("auth: {}{}: login ok", request.answered_by, request.log_name());
@@ -111,6 +113,7 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
     }
     request.authenticated_user = request.user;
     request.user = *user;
+    request.login_user.clear();
     auto const asks_user_too = std::ranges::any_of(passdbs_, [](auto const& passdb) {
         return passdb.block.master && passdb.block.success == Rule::continue_on;
     });
@@ -133,6 +136,7 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
     for (auto const& passdb : passdbs_) {
         if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
         auto attempt = request;
+        attempt.database = static_cast<std::uint32_t>(&passdb - passdbs_.data()) + 1;
         auto attempt_outcome = outcome;
         auto const verdict = ask_passdb(passdb, attempt, attempt_outcome, verified ? already : question);
         if (verdict == Verdict::ok) {
@@ -221,18 +225,19 @@ Verdict Authenticator::judge_rows(ConfiguredPassdb const& passdb, std::vector<Fi
 
 Verdict Authenticator::judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request,
                                  Outcome& outcome, Judge const& judge) const {
-    auto const defaults = expanded(passdb.block.default_fields, request);
-    auto const overrides = expanded(passdb.block.override_fields, request);
-    if (!defaults || !overrides) {
-        log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(),
-                   (defaults ? overrides : defaults).error().text);
+    auto const asking = request;
+    auto fields = expanded(passdb.block.default_fields, request);
+    PassdbRow understood;
+    if (fields) {
+        if (passdb.block.imports_all) fields->merge(row);
+        understood = apply_passdb_row(*fields, request, outcome);
+        fields = overrides(passdb.block, row, request);
+    }
+    if (!fields) {
+        log_.error("auth: {}{}: {}", passdb.block.name, asking.log_name(), fields.error().text);
         return Verdict::temporary;
     }
-    auto fields = *defaults;
-    fields.merge(row);
-    fields.merge(*overrides);
-    auto const asking = request;
-    auto const understood = apply_passdb_row(fields, request, outcome);
+    understood = apply_passdb_row(*fields, request, outcome, std::move(understood));
     // The password first: what follows would tell a stranger about the account.
     auto const verdict = judge(passdb, understood, asking, outcome);
     return verdict == Verdict::ok ? check_admission(passdb, understood, request) : verdict;

@@ -81,6 +81,13 @@ bool is_skipped(DatabaseBlock const& block, Request const& request, bool known) 
     return !passes_filter(request.user, block.username_filter);
 }
 
+Result<Fields> overrides(DatabaseBlock const& block, Fields const& row, Request const& request) {
+    if (block.override_fields.empty()) return Fields{};
+    auto asking = request;
+    asking.row = row;
+    return expanded(block.override_fields, asking);
+}
+
 Result<Fields> expanded(Fields const& templates, Request const& request) {
     Fields fields;
     for (auto const& [name, value] : templates) {

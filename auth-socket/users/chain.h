@@ -26,7 +26,9 @@ class ChainState {
 // By skip, mechanisms and username_filter.
 bool is_skipped(DatabaseBlock const& block, Request const& request, bool known);
 
-// default_fields and override_fields with their variables replaced.
+// default_fields and the like with their variables replaced.
 Result<Fields> expanded(Fields const& templates, Request const& request);
+// What override_fields (2.4: fields) make of a row; the request is as the row left it.
+Result<Fields> overrides(DatabaseBlock const& block, Fields const& row, Request const& request);
 
 } // namespace postern::auth_socket

@@ -38,8 +38,12 @@ struct DatabaseBlock {
     bool deny = false;              // who is in it does not get in
     bool others_may_object = false; // its yes needs all the others' word: one that is away is none
     config::Place place;
-    // 2.4 writes these into the block, 2.3 into the file that args names.
+    bool imports_all = true; // fields_import_all: the row counts, not only what fields { } make of it
+    bool use_cache = true;
+    // 2.4 writes these into the block, 2.3 into args or the file that args names.
     std::string default_scheme;
+    std::string path, username_format; // passwd-file
+    std::string service;               // pam
     std::shared_ptr<SqlSettings const> sql;
     std::shared_ptr<TokenSettings const> tokens;
 };
@@ -87,6 +91,7 @@ class Userdb {
     virtual Result<bool> list(std::function<void(std::string_view)> const&) const { return false; }
 };
 
+// Of a passdb or userdb by its place in the configuration: "%!" is that number from 1 on.
 struct ConfiguredPassdb {
     DatabaseBlock block;
     std::shared_ptr<Passdb const> database;

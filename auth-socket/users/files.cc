@@ -39,7 +39,7 @@ Fields argument_fields(std::string_view arguments) {
 Result<std::shared_ptr<StaticUsers const>> StaticUsers::make(std::string_view arguments) {
     auto templates = argument_fields(arguments);
     for (auto const& [name, value] : templates)
-        if (auto const tried = expand(value.value_or(""), Request{}); !tried)
+        if (auto const tried = check_template(value.value_or("")); !tried)
             return std::unexpected(tried.error());
     return std::shared_ptr<StaticUsers const>(new StaticUsers(std::move(templates)));
 }
@@ -74,9 +74,14 @@ Result<std::shared_ptr<PasswdFile const>> PasswdFile::make(std::string_view argu
         else
             path = word;
     }
-    if (path.empty()) return permanent("passwd-file needs the path of a file in args");
+    return make(std::move(scheme), std::move(format), std::move(path));
+}
+
+Result<std::shared_ptr<PasswdFile const>> PasswdFile::make(std::string scheme, std::string format,
+                                                           std::string path) {
+    if (path.empty()) return permanent("passwd-file needs the path of a file");
     for (auto const* text : {&format, &path})
-        if (auto const tried = expand(*text, Request{}); !tried) return std::unexpected(tried.error());
+        if (auto const tried = check_template(*text); !tried) return std::unexpected(tried.error());
     return std::shared_ptr<PasswdFile const>(new PasswdFile(scheme, format, path));
 }
 
@@ -146,9 +151,9 @@ Result<std::vector<Fields>> PasswdFile::rows(Entries const& all, Request const& 
     if (at == all.end()) return std::vector<Fields>{};
     Fields fields;
     fields.set("password", at->second.password);
-    for (auto const& [key, value] :
-         at->second.extra) // passdb fields and, with userdb_ before it, prefetched ones
-        fields.set(key, value);
+    auto extra = expanded(at->second.extra, request); // passdb fields and, with userdb_, prefetched ones
+    if (!extra) return std::unexpected(std::move(extra.error()).within(path_));
+    fields.merge(*extra);
     return std::vector{fields};
 }
 
@@ -176,8 +181,10 @@ Result<std::optional<Fields>> PasswdFile::lookup_after(Outcome const*, Request c
     if (!all || !name) return std::unexpected(all ? name.error() : all.error());
     auto const at = (*all)->find(*name);
     if (at == (*all)->end()) return std::nullopt;
+    auto const extra = expanded(at->second.extra, request);
+    if (!extra) return temporary(path_ + ": " + extra.error().text);
     auto fields = at->second.user;
-    for (auto const& [key, value] : at->second.extra)
+    for (auto const& [key, value] : *extra)
         if (key.starts_with("userdb_")) fields.set(key.substr(7), value);
     return fields;
 }

@@ -38,10 +38,12 @@ class PrefetchUsers final : public Userdb {
 };
 
 // user:password:uid:gid:gecos:home:shell:extra fields. Read again when it changes; args are "scheme=X
-// username_format=%u /path", the path with variables. "user@domain" lines also serve as they stand.
+// username_format=%u /path", the path with variables. Extra fields may have variables, too.
 class PasswdFile final : public Passdb, public Userdb {
   public:
     static Result<std::shared_ptr<PasswdFile const>> make(std::string_view arguments);
+    static Result<std::shared_ptr<PasswdFile const>> make(std::string scheme, std::string format,
+                                                          std::string path);
     std::string default_scheme() const override { return scheme_; }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
     std::optional<std::vector<Fields>> at_hand(Request const& request) const override;

@@ -23,7 +23,9 @@ class Loader {
     std::shared_ptr<Passdb const> passdb(DatabaseBlock const& block) {
         if (block.driver == "sql") return sql(block);
         if (block.driver == "static") return made(StaticUsers::make(block.args), block);
-        if (block.driver == "passwd-file") return made(PasswdFile::make(block.args), block);
+        if (block.driver == "passwd-file") return made(passwd_file(block), block);
+        if (block.driver == "pam" && !block.service.empty())
+            return made(SystemPasswords::make_for_service(HelperKind::pam, block.service, helper_), block);
         if (block.driver == "pam")
             return made(SystemPasswords::make(HelperKind::pam, block.args, helper_), block);
         if (block.driver == "shadow")
@@ -36,7 +38,7 @@ class Loader {
         if (block.driver == "sql") return sql(block);
         if (block.driver == "prefetch") return std::make_shared<PrefetchUsers const>();
         if (block.driver == "static") return made(StaticUsers::make(block.args), block);
-        if (block.driver == "passwd-file") return made(PasswdFile::make(block.args), block);
+        if (block.driver == "passwd-file") return made(passwd_file(block), block);
         if (block.driver == "passwd") return std::make_shared<SystemUsers const>();
         return unknown(block, "userdb", "sql, prefetch, static, passwd-file, passwd"), nullptr;
     }
@@ -50,6 +52,12 @@ class Loader {
         problems_.push_back(
             {Problem::Severity::error, block.place, block.driver + ": " + result.error().text});
         return nullptr;
+    }
+
+    static Result<std::shared_ptr<PasswdFile const>> passwd_file(DatabaseBlock const& block) {
+        if (block.path.empty()) return PasswdFile::make(block.args);
+        return PasswdFile::make("CRYPT", block.username_format.empty() ? "%u" : block.username_format,
+                                block.path);
     }
 
     void unknown(DatabaseBlock const& block, std::string_view kind, std::string_view known) {
@@ -112,7 +120,7 @@ Users load_users(Settings const& settings, Helper const& helper, Hashing& hashin
     std::vector<ConfiguredUserdb> userdbs;
     for (auto const& block : settings.passdbs) {
         auto database = loader.passdb(block);
-        if (users.cache && database)
+        if (users.cache && database && block.use_cache)
             database =
                 std::make_shared<CachedPassdb const>(database, users.cache, std::to_string(passdbs.size()));
         passdbs.push_back({block, std::move(database)});

@@ -7,7 +7,11 @@
 
 #include <fmt/format.h>
 
+#include <regex.h>
+
 #include <algorithm>
+#include <array>
+#include <memory>
 
 namespace postern::auth_socket {
 
@@ -73,61 +77,18 @@ std::string apply_letter(char letter, std::string value, Formatting& formatting)
     }
 }
 
-// "substr(0, 2)" -> {"substr", "0", "2"}; quotes around arguments go.
-std::vector<std::string> filter_words(std::string_view filter) {
-    auto const open = filter.find('(');
-    std::vector<std::string> words{std::string(trim(filter.substr(0, open)))};
-    if (open == std::string_view::npos) return words;
-    auto arguments = trim(filter.substr(open + 1));
-    if (arguments.ends_with(")")) arguments.remove_suffix(1);
-    for (auto piece : split(arguments, ',')) {
-        piece = trim(piece);
-        if (piece.size() >= 2 && (piece[0] == '\'' || piece[0] == '"') && piece.back() == piece[0])
-            piece = piece.substr(1, piece.size() - 2);
-        words.emplace_back(piece);
-    }
-    return words;
-}
-
-Result<std::string> substring(std::string const& value, std::vector<std::string> const& words) {
-    auto const start = words.size() > 1 ? parse_number<int>(words[1]) : std::nullopt;
-    auto const size = words.size() > 2 ? parse_number<int>(words[2]) : std::optional<int>(0);
-    if (!start || !size) return permanent("substr needs numbers");
-    return formatted(value,
-                     {.length = 0, .offset = *start, .width = *size, .zero_padded = false, .letters = {}});
-}
-
-Result<std::string> apply_filter(std::string value, std::vector<std::string> const& words) {
-    auto const& name = words[0];
-    auto const argument = words.size() > 1 ? words[1] : std::string();
-    if (name == "lower") return to_lower(value);
-    if (name == "upper") return to_upper(value);
-    if (name == "username") return value.substr(0, value.find('@'));
-    if (name == "domain") return value.contains('@') ? value.substr(value.find('@') + 1) : std::string();
-    if (name == "reverse") return std::string(value.rbegin(), value.rend());
-    if (name == "default") return value.empty() ? argument : value;
-    if (name == "trim") return std::string(trim(value));
-    if (name == "hexlify") return hex_encode(value);
-    if (name == "base64") return base64_encode(value);
-    if (name == "substr") return substring(value, words);
-    if (name == "md5") return kinds::md5(value);
-    if (name == "sha1" || name == "sha256" || name == "sha512")
-        return kinds::digest(to_upper(name).c_str(), value);
-    return permanent("unknown filter " + printable(name, 40));
-}
-
 } // namespace
 
 Formatting read_formatting(std::string_view text) {
     Formatting found;
     std::size_t at = 0;
     auto const sign = [&] { return at < text.size() && text[at] == '-' ? (++at, -1) : 1; };
-    auto direction = sign();
+    auto direction = sign(); // a width alone has none, as in Dovecot
     found.zero_padded = at < text.size() && text[at] == '0';
-    auto number = direction * read_digits(text, at);
+    auto number = read_digits(text, at);
     if (at < text.size() && text[at] == '.') {
         ++at;
-        found.offset = number;
+        found.offset = direction * number;
         direction = sign();
         found.zero_padded = at < text.size() && text[at] == '0';
         number = direction * read_digits(text, at);
@@ -154,14 +115,15 @@ std::string formatted(std::string value, Formatting formatting) {
 }
 
 std::optional<HashVariable> hash_variable(std::string_view text) {
-    auto const [head, variable] = halve_at_last(text, ':');
+    auto const [head, variable] = halve(text, ':');
     if (!variable) return std::nullopt;
     auto const [digest, options] = halve(head, ';');
-    HashVariable hash{to_lower(digest), "", std::string(*variable)};
+    HashVariable hash{to_lower(digest), "", "hex", std::string(*variable)};
     for (auto const option : split_words(options.value_or(""), ",;")) {
         auto const [name, value] = halve(option, '=');
         if (name == "rounds") hash.rounds = parse_number<unsigned>(value.value_or("")).value_or(1);
         if (name == "salt") hash.salt = value.value_or("");
+        if (name == "format") hash.format = value.value_or("");
         if (name == "truncate")
             hash.truncate_bits = parse_number<std::size_t>(value.value_or("")).value_or(0);
     }
@@ -169,32 +131,35 @@ std::optional<HashVariable> hash_variable(std::string_view text) {
     return hash;
 }
 
-Result<std::string> hash_value(HashVariable const& hash, std::string const& value) {
-    auto raw = hash.salt + value;
-    for (unsigned i = 0; i < hash.rounds; ++i) {
-        if (hash.digest == "md5")
-            raw = kinds::md5(raw);
-        else if (hash.digest == "md4")
-            raw = kinds::md4(raw);
-        else
-            raw = kinds::digest(to_upper(hash.digest).c_str(), raw);
-        if (raw.empty()) return permanent("unknown hash " + printable(hash.digest, 40));
-    }
-    if (hash.truncate_bits > 0 && hash.truncate_bits < 8 * raw.size()) {
-        raw.resize((hash.truncate_bits + 7) / 8);
-        if (auto const rest = hash.truncate_bits % 8)
-            raw.back() = static_cast<char>(static_cast<unsigned char>(raw.back()) >> (8 - rest));
-    }
-    return hex_encode(raw);
+std::string digest_named(std::string_view name, std::string_view text) {
+    if (name == "md5") return kinds::md5(text);
+    if (name == "md4") return kinds::md4(text);
+    return kinds::digest(to_upper(name).c_str(), text);
 }
 
-Result<std::string> filtered(std::string value, std::span<std::string_view const> filters) {
-    for (auto const filter : filters) {
-        auto next = apply_filter(std::move(value), filter_words(filter));
-        if (!next) return next;
-        value = std::move(*next);
+void truncate_to_bits(std::string& octets, std::size_t bits) {
+    if (bits >= 8 * octets.size()) return;
+    octets.resize((bits + 7) / 8);
+    if (auto const rest = bits % 8; rest > 0) { // Dovecot shifts the whole to the right
+        unsigned carry = 0;
+        for (auto& c : octets) {
+            auto const octet = static_cast<unsigned char>(c);
+            c = static_cast<char>(octet >> (8 - rest) | carry);
+            carry = octet << rest & 0xffU;
+        }
     }
-    return value;
+}
+
+Result<std::string> hash_value(HashVariable const& hash, std::string const& value) {
+    auto raw = value;
+    for (unsigned i = 0; i < hash.rounds; ++i) {
+        raw = digest_named(hash.digest, hash.salt + raw);
+        if (raw.empty()) return permanent("unknown hash " + printable(hash.digest, 40));
+    }
+    if (hash.truncate_bits > 0) truncate_to_bits(raw, hash.truncate_bits);
+    if (hash.format.starts_with("hex")) return hex_encode(raw);
+    if (hash.format == "base64") return base64_encode(raw);
+    return permanent("unknown format " + printable(hash.format, 20));
 }
 
 bool matches_wildcard(std::string_view text, std::string_view pattern) {
@@ -216,11 +181,61 @@ bool matches_wildcard(std::string_view text, std::string_view pattern) {
     return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
+namespace {
+
+struct FreePattern {
+    void operator()(regex_t* pattern) const {
+        regfree(pattern);
+        delete pattern; // NOLINT(cppcoreguidelines-owning-memory)
+    }
+};
+
+// POSIX' extended regular expressions, as Dovecot 2.3 takes them.
+Result<std::unique_ptr<regex_t, FreePattern>> compiled(std::string const& pattern) {
+    auto compiled = std::make_unique<regex_t>();
+    if (auto const error = regcomp(compiled.get(), pattern.c_str(), REG_EXTENDED); error != 0) {
+        std::array<char, 128> text{};
+        regerror(error, compiled.get(), text.data(), text.size());
+        return permanent(std::string("the pattern: ") + text.data());
+    }
+    return std::unique_ptr<regex_t, FreePattern>(compiled.release());
+}
+
+using Groups = std::array<regmatch_t, 10>;
+
+Result<bool> matches_pattern(std::string const& text, std::string const& pattern) {
+    auto const ready = compiled(pattern);
+    if (!ready) return std::unexpected(ready.error());
+    return regexec(ready->get(), text.c_str(), 0, nullptr, 0) == 0;
+}
+
+} // namespace
+
+Result<std::string> replaced_by_pattern(std::string const& text, std::string const& pattern,
+                                        std::string_view replacement) {
+    auto const ready = compiled(pattern);
+    if (!ready) return std::unexpected(ready.error());
+    Groups groups{};
+    if (regexec(ready->get(), text.c_str(), groups.size(), groups.data(), 0) != 0) return text;
+    std::string result;
+    for (std::size_t i = 0; i < replacement.size(); ++i) {
+        auto const c = replacement[i];
+        if ((c != '\\' && c != '$') || i + 1 == replacement.size() || !is_digit(replacement[i + 1])) {
+            result += c;
+            continue;
+        }
+        auto const& group = groups.at(static_cast<std::size_t>(replacement[++i] - '0'));
+        if (group.rm_so < 0) return temporary("the pattern has no such group");
+        result.append(text, static_cast<std::size_t>(group.rm_so),
+                      static_cast<std::size_t>(group.rm_eo - group.rm_so));
+    }
+    return result;
+}
+
 Result<bool> comparison(std::string const& left, std::string_view relation, std::string const& right) {
     auto const a = parse_number<long long>(left), b = parse_number<long long>(right);
     auto const numbers = [&](bool holds) -> Result<bool> {
-        // Empty variables are what the check of the configuration has: there is nothing wrong with those.
-        if ((!a && !left.empty()) || (!b && !right.empty())) return permanent("%{if}: not a number");
+        if (!a || !b) return temporary("%{if}: not a number");
         return holds;
     };
     auto const x = a.value_or(0), y = b.value_or(0);
@@ -238,6 +253,12 @@ Result<bool> comparison(std::string const& left, std::string_view relation, std:
     if (relation == "ge") return left >= right;
     if (relation == "*") return matches_wildcard(left, right);
     if (relation == "!*") return !matches_wildcard(left, right);
+    if (relation == "~") return matches_pattern(left, right);
+    if (relation == "!~") {
+        auto const matches = matches_pattern(left, right);
+        if (!matches) return matches;
+        return !*matches;
+    }
     return permanent("%{if}: unknown operator " + printable(relation, 20));
 }
 

@@ -1,13 +1,11 @@
-// What may be done to a variable's value: 2.3's letters and widths, its hashes, and 2.4's filters.
+// What may be done to a variable's value: 2.3's letters, widths, hashes and comparisons.
 #pragma once
 
 #include "common/base/error.h"
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace postern::auth_socket {
 
@@ -25,17 +23,24 @@ std::string formatted(std::string value, Formatting formatting);
 
 // sha256;rounds=1000,salt=x,truncate=8:user
 struct HashVariable {
-    std::string digest, salt, variable;
+    std::string digest, salt, format, variable;
     unsigned rounds = 1;
     std::size_t truncate_bits = 0;
 };
 std::optional<HashVariable> hash_variable(std::string_view text);
 Result<std::string> hash_value(HashVariable const& hash, std::string const& value);
 
-// %{user | lower | substr(0, 2)}: the pieces behind the name.
-Result<std::string> filtered(std::string value, std::span<std::string_view const> filters);
+// Empty: there is no such digest.
+std::string digest_named(std::string_view name, std::string_view text);
+// The first so many bits, at the right end of as many octets as they need.
+void truncate_to_bits(std::string& octets, std::size_t bits);
 
-// ==, !=, <, <=, >, >= on numbers; eq, ne, lt, le, gt, ge, * (wildcard), !* on text.
+// The whole text replaced, with \\1 or $1 for the pattern's groups, where it matches.
+Result<std::string> replaced_by_pattern(std::string const& text, std::string const& pattern,
+                                        std::string_view replacement);
+
+// ==, !=, <, <=, >, >= on numbers; eq, ne, lt, le, gt, ge, * (wildcard), !*, ~ (pattern), !~ on text.
+// Temporary error: not a number.
 Result<bool> comparison(std::string const& left, std::string_view relation, std::string const& right);
 
 // '*' and '?'; case counts.

@@ -85,8 +85,7 @@ std::optional<std::string> renamed(std::string_view user, std::string_view field
     return std::nullopt;
 }
 
-PassdbRow apply_passdb_row(Fields const& fields, Request& request, Outcome& outcome) {
-    PassdbRow row;
+PassdbRow apply_passdb_row(Fields const& fields, Request& request, Outcome& outcome, PassdbRow row) {
     for (auto const& [full_name, value] : fields) {
         auto const [name, suffix] = halve(full_name, ':');
         if (suffix == "remove") {

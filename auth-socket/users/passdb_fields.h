@@ -22,8 +22,9 @@ struct PassdbRow {
     std::string allow_nets, allow_real_nets;
 };
 
-// Puts a row into the request (renames, %{passdb:...}) and the outcome (reply, prefetch, nodelay).
-PassdbRow apply_passdb_row(Fields const& row, Request& request, Outcome& outcome);
+// Puts a row into the request (renames, %{passdb:...}) and the outcome (reply, prefetch, nodelay). before:
+// what is known already, and goes on to count where the row says nothing.
+PassdbRow apply_passdb_row(Fields const& row, Request& request, Outcome& outcome, PassdbRow before = {});
 
 // "192.0.2.0/24, 2001:db8::/32, local". "local" is a client without an address.
 bool is_in_networks(std::string_view address, std::string_view networks);

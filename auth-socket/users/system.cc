@@ -29,7 +29,12 @@ SystemPasswords::make(HelperKind kind, std::string_view arguments, Helper const&
         if (word.contains('=')) continue; // session=, setcred=, cache_key=, max_requests=, failure_show_msg=
         service = word == "*" ? "%s" : word;
     }
-    if (auto const tried = expand(service, Request{}); !tried) return std::unexpected(tried.error());
+    return make_for_service(kind, std::move(service), helper);
+}
+
+Result<std::shared_ptr<SystemPasswords const>>
+SystemPasswords::make_for_service(HelperKind kind, std::string service, Helper const& helper) {
+    if (auto const tried = check_template(service); !tried) return std::unexpected(tried.error());
     return std::shared_ptr<SystemPasswords const>(new SystemPasswords(kind, service, helper));
 }
 

@@ -17,6 +17,8 @@ class SystemPasswords final : public Passdb {
   public:
     // args of passdb pam: "session=yes failure_show_msg=yes %s": the last word that is not an option is the
     // service, "dovecot" unless it is given; "*" is the client's protocol.
+    static Result<std::shared_ptr<SystemPasswords const>>
+    make_for_service(HelperKind kind, std::string service, Helper const& helper);
     static Result<std::shared_ptr<SystemPasswords const>> make(HelperKind kind, std::string_view arguments,
                                                                Helper const& helper);
     Result<std::vector<Fields>> lookup(Request const& request) const override;

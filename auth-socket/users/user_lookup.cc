@@ -36,9 +36,8 @@ std::optional<std::string> gid_number(std::string const& value) {
     return std::to_string(found->gr_gid);
 }
 
-// Renames, numbers for uid and gid; what is left goes to the client as it is.
-Result<Fields> understood(Fields const& raw, Request& request) {
-    Fields fields;
+// Renames, numbers for uid and gid; what is left goes to the client as it is, behind what is there already.
+Result<Fields> understood(Fields const& raw, Request& request, Fields fields) {
     for (auto const& [full_name, value] : raw) {
         auto const [name, suffix] = halve(full_name, ':');
         if (suffix == "remove") {
@@ -61,13 +60,16 @@ Result<Fields> understood(Fields const& raw, Request& request) {
 }
 
 Result<Fields> with_defaults(DatabaseBlock const& block, Fields const& found, Request& request) {
-    auto fields = expanded(block.default_fields, request);
-    if (!fields) return fields;
-    fields->merge(found);
-    auto const overrides = expanded(block.override_fields, request);
-    if (!overrides) return overrides;
-    fields->merge(*overrides);
-    return understood(*fields, request);
+    auto given = expanded(block.default_fields, request);
+    if (!given) return given;
+    if (block.imports_all) given->merge(found);
+    auto fields = understood(*given, request, {});
+    if (!fields || block.override_fields.empty()) return fields;
+    auto asking = request;
+    asking.userdb.merge(*fields);
+    auto const later = overrides(block, found, asking);
+    if (!later) return later;
+    return understood(*later, request, std::move(*fields));
 }
 
 } // namespace
@@ -87,6 +89,7 @@ UserOutcome Authenticator::find_user(Request& request, Outcome const* login) con
     for (auto const& userdb : userdbs_) {
         if (is_skipped(userdb.block, request, state.success)) continue;
         auto verdict = Verdict::unknown_user;
+        request.database = static_cast<std::uint32_t>(&userdb - userdbs_.data()) + 1;
         auto const found = userdb.database->lookup_after(login, request);
         auto attempt = request;
         auto fields = found && *found ? with_defaults(userdb.block, **found, attempt) : Result<Fields>();

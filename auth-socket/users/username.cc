@@ -30,7 +30,7 @@ Result<std::string> normalised_user(std::string_view name, UsernameRules const& 
                 fmt::format("Username character disallowed by auth_username_chars: 0x{:02x} (username: {})",
                             static_cast<unsigned char>(c), printable(name)));
     }
-    if (rules.format == "%Lu") { // the default
+    if (rules.format == "%Lu" || rules.format == "%{user | lower}") { // the defaults
         user = to_lower(user);
     } else if (!rules.format.empty()) {
         auto asking = request;

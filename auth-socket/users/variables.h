@@ -12,6 +12,8 @@ namespace postern::auth_socket {
 
 // For sql::Template: how long the variable behind a '%' is. Permanent error: an unknown or unfinished one.
 Result<sql::Template::Variable> scan_variable(std::string_view after_percent);
+// Permanent error: a text with an unknown or unfinished variable in it, to be told when it is read.
+Result<> check_template(std::string_view text);
 // What scan_variable() named.
 Result<std::string> variable_value(std::string_view variable, Request const& request);
 // A whole text with its variables replaced; "%%" is one percent sign.

@@ -1,5 +1,6 @@
 """auth-socket between real peers: Postfix with swaks, doveadm, and a Dovecot whose logins go through it."""
 
+import grp
 import imaplib
 import os
 import pwd
@@ -7,8 +8,9 @@ import smtplib
 
 from harness import Daemon, Dovecot, Postfix, Sqlite, SystemTest, Talk, swaks, wait_until
 from harness.dovecot import WITHOUT_AUTH
-from harness.sasl import answers
+from harness.sasl import answers, auth_login
 
+GROUP = grp.getgrnam("nogroup").gr_gid
 # The password of everybody is "secret".
 SHA512 = ("{SHA512-CRYPT}$6$rounds=1000$MPeWgaNyLNo7HkDl$ATY5XHVuoMJvqcxeBWu4SJIurcLfsHj05YQb0Jzhhqdqti/"
           "Q95joUhbnNvJWATXNWKcQr4gdMef2NOl/E5Eqm/")
@@ -170,6 +172,64 @@ service auth {{
                 self.assertEqual(talk.rest(), b"")
         wait_until(lambda: self.auth.log()[before:].count("\n") >= 3, 5, "a log line for each")
         self.assertEqual(self.login("bob@example.com", "secret").code, 0)
+
+
+FIELDS24 = """\
+dovecot_config_version = 2.4.1
+dovecot_storage_version = 2.4.0
+base_dir = {run}
+auth_mechanisms {{
+  plain = yes
+}}
+sql_driver = sqlite
+sqlite_path = {path}
+passdb sql {{
+  default_password_scheme = SHA512-CRYPT
+  query = SELECT email AS name, password, home FROM users WHERE email = '%{{user}}' AND email NOT LIKE '%banned%'
+  fields {{
+    user = %{{sql:name | username}}@mail.%{{sql:name | domain}}
+    userdb_home = %{{sql:home | default('/none')}}
+  }}
+}}
+passdb passwd-file {{
+  passwd_file_path = {masters}
+  default_password_scheme = plain
+  auth_username_format = %{{user | username}}
+}}
+userdb sql {{
+  query = SELECT home AS where_it_is, uid FROM users WHERE email = '%{{user}}'
+  userdb_fields_import_all = no
+  fields {{
+    home = %{{sql:where_it_is}}/%{{user | domain | upper}}
+    uid = %{{sql:uid}}
+    gid = nogroup
+  }}
+}}
+"""
+
+
+class Dovecot24Test(AuthSocketTest):
+    """The form of passdb and userdb that Dovecot 2.4 documents; there is no 2.4 here to compare with."""
+
+    def test_fields_are_made_of_the_row_that_the_query_gave(self):
+        run = self.box.directory("run")
+        masters = self.box.write("masters", "carol:other\n")
+        conf = self.box.write("dovecot.conf", FIELDS24.format(run=run, path=self.database().path, masters=masters))
+        self.daemon(conf)
+        ok = "OK\t1\tuser={}"
+
+        def login(user, password):
+            return auth_login(f"{run}/auth-client", "PLAIN", user, password)
+
+        self.assertEqual(login("alice@example.com", "secret"), ok.format("alice@mail.example.com") +
+                         "\tname=alice@example.com\thome=/nonexistent/alice\toriginal_user=alice@example.com")
+        self.assertEqual(login("alice@example.com", "wrong"), "FAIL\t1\tuser=alice@example.com")
+        self.assertEqual(login("Carol@example.com", "other"), ok.format("carol@example.com") +
+                         "\toriginal_user=Carol@example.com")
+        lookup = Talk(f"{run}/auth-userdb")
+        lookup.send("VERSION\t1\t1\nUSER\t1\tbob@example.com\tprotocol=lmtp\n")
+        self.assertEqual(lookup.lines("USER")[-1],
+                         f"USER\t1\tbob@example.com\thome=/nonexistent/bob/EXAMPLE.COM\tuid=65534\tgid={GROUP}")
 
 
 class DovecotTest(AuthSocketTest):

@@ -174,7 +174,7 @@ TEST_CASE("a default in the tables is what the settings begin with") {
 
 TEST_CASE("Dovecot 2.4's way of writing the same is read") {
     auto const conf =
-        read("dovecot_config_version = 2.4.4\nauth_allow_cleartext = yes\nauth_internal_thing = 1\n"
+        read("dovecot_config_version = 2.4.4\nauth_allow_cleartext = yes\nauth_socket_path = x\n"
              "auth_mechanisms {\n  plain = yes\n  login = yes\n  cram-md5 = no\n}\n"
              "auth_username_format = %{user | lower}\nsql_driver = pgsql\n"
              "pgsql db.example {\n  connection_limit = 20\n  parameters {\n    dbname = mail\n"
@@ -199,7 +199,7 @@ TEST_CASE("Dovecot 2.4's way of writing the same is read") {
     REQUIRE(sql.pool.servers.size() == 1);
     CHECK(sql.pool.servers[0].host == "db.example");
     CHECK(sql.pool.servers[0].password == "it's");
-    CHECK(settings.passdbs[1].args == "/etc/masters");
+    CHECK(settings.passdbs[1].path == "/etc/masters");
     CHECK(settings.passdbs[1].default_scheme == "SHA512-CRYPT");
     CHECK(settings.passdbs[1].success == Rule::continue_on);
     REQUIRE(settings.userdbs.size() == 2);
@@ -208,6 +208,78 @@ TEST_CASE("Dovecot 2.4's way of writing the same is read") {
     CHECK(settings.userdbs[1].override_fields.value("home") == "/var/mail/%{user | domain}/x");
     CHECK(conf.at("/run/dovecot/auth-legacy").role == Role::client);
     CHECK(conf.at("/run/dovecot/odd").role == Role::userdb);
+}
+
+TEST_CASE("2.4's settings of a database are read with or without prefixes, for one block or all") {
+    auto const conf = read(
+        "dovecot_config_version = 2.4.1\npassdb_default_password_scheme = ssha\n"
+        "sql_driver = mysql\nmysql db1 {\n  mysql_user = u\n  connection_limit = 3\n  connect_timeout = 4s\n"
+        "  ssl_client_ca_file = /ca\n}\n"
+        "passdb main {\n  passdb_driver = sql\n"
+        "  passdb_sql_query = SELECT password, name FROM u WHERE name LIKE '%{user}%'\n"
+        "  passdb_result_success = continue-ok\n  skip = authenticated\n  fields_import_all = no\n"
+        "  use_cache = no\n  mechanisms_filter {\n    plain = yes\n    login = no\n  }\n"
+        "  fields {\n    user = %{sql:name | lower}\n    password = %{sql:password}\n  }\n}\n"
+        "passdb passwd-file {\n  path = /etc/%{user | domain}/u\n"
+        "  auth_username_format = %{user | username}\n  fields {\n    x = %{passwd_file:y | default}\n  "
+        "}\n}\n"
+        "passdb pam {\n  service_name = %{protocol | lower}\n  session = yes\n}\n"
+        "userdb sql {\n  sql_driver = sqlite\n  sqlite_path = /u.db\n  query = SELECT 1\n}\n"
+        "service auth {\n  unix_listener token-login {\n    type = token-login\n"
+        "    user = $SET:default_internal_user\n  }\n}\n");
+    CHECK(conf.told() == "d.conf:35: warning: session has no effect: no PAM session is opened\n");
+    auto const& passdbs = conf.settings.passdbs;
+    REQUIRE(passdbs.size() == 3);
+    CHECK(passdbs[0].driver == "sql");
+    CHECK(passdbs[0].default_scheme == "SSHA");
+    CHECK(passdbs[0].success == Rule::continue_ok);
+    CHECK(passdbs[0].skip == Skip::when_known);
+    CHECK(passdbs[0].mechanisms == std::vector<std::string>{"PLAIN"});
+    CHECK_FALSE(passdbs[0].imports_all);
+    CHECK_FALSE(passdbs[0].use_cache);
+    CHECK(passdbs[0].override_fields.value("user") == "%{sql:name | lower}");
+    REQUIRE(passdbs[0].sql);
+    CHECK(passdbs[0].sql->password_query == "SELECT password, name FROM u WHERE name LIKE '%{user}%%'");
+    auto const& pool = passdbs[0].sql->pool;
+    CHECK(pool.servers.at(0).user == "u");
+    CHECK(pool.servers.at(0).option("tls_CAfile") == "/ca");
+    CHECK(pool.size == 3);
+    CHECK(passdbs[1].path == "/etc/%{user | domain}/u");
+    CHECK(passdbs[1].username_format == "%{user | username}");
+    CHECK(passdbs[2].service == "%{protocol | lower}");
+    REQUIRE(conf.settings.userdbs.at(0).sql);
+    CHECK(conf.settings.userdbs[0].sql->pool.servers.at(0).database == "/u.db");
+    CHECK(conf.at("/run/dovecot/token-login").role == Role::token_login);
+    CHECK(conf.at("/run/dovecot/token-login").address.owner == "dovecot");
+}
+
+TEST_CASE("what 2.4 would not know in a database's block is told with its line") {
+    auto const conf =
+        read("dovecot_config_version = 2.4.1\npassdb static {\n  args = nopassword=y\n  pasword = x\n"
+             "  deny = perhaps\n  fields {\n    user = %{sql:name}\n    x = %{user | rot13}\n  }\n}\n"
+             "sql_driver = sqlite\nsqlite_path = /x\nuserdb sql {\n  iterate_query = SELECT 1\n}\n"
+             "auth_username_format = %{usr}\nauth_falure_delay = 1s\nauth_internal_failure_delay = 0\n");
+    CHECK(
+        conf.told() ==
+        "d.conf:17: warning: unknown setting \"auth_falure_delay\"; did you mean \"auth_failure_delay\"?\n"
+        "d.conf:16: auth_username_format: %{usr}: usr: unknown variable; write %% for a percent sign\n"
+        "d.conf:18: warning: auth_internal_failure_delay has no effect: a temporary failure is told at once\n"
+        "d.conf:3: args is Dovecot 2.3's: 2.4 has settings of their own and fields { }\n"
+        "d.conf:4: unknown setting \"pasword\" in passdb static\n"
+        "d.conf:7: %{sql:...} is not known in passdb static\n"
+        "d.conf:8: %{user | rot13}: rot13: unknown filter; write %% for a percent sign\n"
+        "d.conf:5: deny: \"perhaps\" is neither yes nor no\n"
+        "d.conf:13: userdb sql: query is not set\n");
+}
+
+TEST_CASE("unknown settings and variables in a database's block are told with their line") {
+    auto const conf = read("passdb {\n  driver = pam\n  args = session=yes dovecot\n  argz = x\n}\n"
+                           "userdb {\n  driver = static\n  override_fields = home=/x/%{nobody}\n}\n");
+    CHECK(conf.told() ==
+          "d.conf:4: unknown setting \"argz\"; did you mean \"args\"?\n"
+          "d.conf:3: warning: session=yes has no effect: only the password is checked\n"
+          "d.conf:8: override_fields: home: %{nobody}: nobody: unknown variable; write %% for a percent "
+          "sign\n");
 }
 
 TEST_CASE("token mechanisms without a passdb for tokens are warned about") {

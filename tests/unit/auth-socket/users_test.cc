@@ -61,7 +61,7 @@ TEST_CASE("variables expand as Dovecot expands them") {
     std::vector<std::pair<std::string, std::string>> const cases{
         {"%u %n %d %s", "Alice@Example.com Alice Example.com smtp"},
         {"%Lu %Un", "alice@example.com ALICE"},
-        {"%1n/%1.1n/%2.2n/%-2n", "A/l/ic/Ali"},
+        {"%1n/%1.1n/%2.2n/%-2n", "A/l/ic/Al"},
         {"%-2.2n", "ce"},
         {"%{user}%{username}%{domain}", "Alice@Example.comAliceExample.com"},
         {"%L{user}", "alice@example.com"},
@@ -78,6 +78,12 @@ TEST_CASE("variables expand as Dovecot expands them") {
         {"%{user | substr(0, 2)}", "Al"},
         {"%{if;%u;*;*.com;yes;no}", "yes"},
         {"%{if;3;>;2;%n;no}", "Alice"},
+        {"%{if;%u;~;^A.*m$;a;b}%{if;%u;!~;x;a;b}", "ab"},
+        {"%{if;a;eq;a;\\;x\\:y;b}%{if;a;ne;a;x}", ";x:y"},
+        {"%{passdb:none:other}%{passdb:mail:other}", "otherm"},
+        {"%{sha256;truncate=12:username}", "03bc"},
+        {"%{md5;format=base64:username}", "ZEichdwv4Hh7hc2HIUs4EA=="},
+        {"%{auth_user}%{login_user}", "Alice@Example.com"},
         {"plain", "plain"},
     };
     for (auto const& [text, expected] : cases) {
@@ -88,7 +94,7 @@ TEST_CASE("variables expand as Dovecot expands them") {
 
 TEST_CASE("an unknown or unfinished variable is told when the configuration is read") {
     for (auto const* text :
-         {"%y", "%", "%{nobody}", "%{user", "%{user | rot13}", "%{if;1;~;2;a;b}", "%{if;a}"}) {
+         {"%y", "%", "%{nobody}", "%{user", "%{user | rot13}", "%{if;1;?;2;a;b}", "%{if;a}"}) {
         INFO(text);
         CHECK_FALSE(expand(text, request_of("a@b")));
     }
@@ -134,6 +140,57 @@ TEST_CASE("a row renames the user, fills prefetch and keeps what steers from the
     CHECK(outcome.userdb == fields({{"home", "/h"}}));
     CHECK(outcome.userdb_prefetched);
     CHECK(outcome.reply == fields({{"nologin", std::nullopt}, {"host", "proxy.example"}}));
+}
+
+TEST_CASE("2.4's fields are made of the row, of what it renamed, and count before it") {
+    House house;
+    house.users->rows["a@x"] = {
+        fields({{"password", "{PLAIN}p"}, {"username", "Real"}, {"nets", "192.0.2.0/24"}, {"quota", "5"}})};
+    house.users->users["a@x"] = fields({{"kb", "7"}, {"none", std::nullopt}});
+    auto passes = passdb(house.users);
+    auto serves = userdb(house.users);
+    auto const login = [&](Fields const& templates, bool imports) {
+        passes.block.override_fields = templates;
+        passes.block.imports_all = imports;
+        return check(Authenticator({}, {passes}, {}, house.hashing, house.log), "a@x", "p");
+    };
+    auto outcome = login(fields({{"user", "%{sql:username | lower}@y"},
+                                 {"userdb_quota", "%{sql:quota * 1024}"},
+                                 {"was", "%{user}"},
+                                 {"dflt", "%{sql:nothing | default('none')}"}}),
+                         true);
+    CHECK(outcome.verdict == Verdict::ok);
+    CHECK(outcome.user == "real@y");
+    CHECK(outcome.userdb.value("quota") == "5120");
+    CHECK(outcome.reply.value("was") == "Real@x");
+    CHECK(outcome.reply.value("dflt") == "none");
+    CHECK(outcome.reply.value("quota") == "5");
+    // Only what fields { } say:
+    outcome = login(fields({{"password", "%{sql:password}"}, {"x", "%{sql:quota}"}}), false);
+    CHECK(outcome.verdict == Verdict::ok);
+    CHECK(outcome.user == "a@x");
+    CHECK(outcome.reply == fields({{"x", "5"}}));
+    // They can keep a user out, as a column can.
+    outcome = login(fields({{"allow_nets", "%{sql:nets | default('10.0.0.0/8')}"}}), true);
+    CHECK(outcome.verdict == Verdict::ok);
+    outcome = login(fields({{"allow_nets", "10.0.0.0/8"}}), true);
+    CHECK(outcome.verdict == Verdict::wrong_network);
+    // A column that is not there is no answer about the password.
+    outcome = login(fields({{"x", "%{sql:nothing}"}}), true);
+    CHECK(outcome.verdict == Verdict::temporary);
+    CHECK(house.log.expect("%{sql:nothing}: the row has no value for it"));
+
+    auto const found = [&](Fields const& templates, bool imports) {
+        serves.block.override_fields = templates;
+        serves.block.imports_all = imports;
+        auto request = request_of("a@x");
+        return Authenticator({}, {passes}, {serves}, house.hashing, house.log).find_user(request, nullptr);
+    };
+    CHECK(found(fields({{"quota_storage_size", "%{sql:kb}k"}, {"seen", "%{userdb:kb}"}}), true).fields ==
+          fields({{"kb", "7"}, {"none", std::nullopt}, {"quota_storage_size", "7k"}, {"seen", "7"}}));
+    CHECK(found(fields({{"home", "/m/%{user | username}"}}), false).fields == fields({{"home", "/m/a"}}));
+    CHECK(found(fields({{"home", "%{sql:none}"}}), true).verdict == UserVerdict::temporary);
+    CHECK(house.log.expect("%{sql:none}"));
 }
 
 TEST_CASE("networks match by prefix, in both families, and local means no address") {
@@ -351,15 +408,20 @@ TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is rea
     auto const path = std::filesystem::temp_directory_path() / ("postern-passwd-" + std::to_string(getpid()));
     std::ofstream(path)
         << "# comment\na@x:{PLAIN}one:1000:1001:gecos:/home/a:/bin/sh:userdb_mail=maildir:~/M "
-           "allow_nets=10.0.0.0/8\n"
+           "allow_nets=10.0.0.0/8 userdb_quota=%n\n"
            "b@x:{PLAIN}two::::::\n";
     auto const file = PasswdFile::make("scheme=CRYPT username_format=%Lu " + path.string()).value();
     auto const rows = file->lookup(request_of("A@x")).value();
     REQUIRE(rows.size() == 1);
-    CHECK(rows[0] ==
-          fields({{"password", "{PLAIN}one"}, {"userdb_mail", "maildir:~/M"}, {"allow_nets", "10.0.0.0/8"}}));
-    CHECK(*file->lookup_after(nullptr, request_of("a@x")).value() ==
-          fields({{"uid", "1000"}, {"gid", "1001"}, {"home", "/home/a"}, {"mail", "maildir:~/M"}}));
+    CHECK(rows[0] == fields({{"password", "{PLAIN}one"},
+                             {"userdb_mail", "maildir:~/M"},
+                             {"allow_nets", "10.0.0.0/8"},
+                             {"userdb_quota", "A"}}));
+    CHECK(*file->lookup_after(nullptr, request_of("a@x")).value() == fields({{"uid", "1000"},
+                                                                             {"gid", "1001"},
+                                                                             {"home", "/home/a"},
+                                                                             {"mail", "maildir:~/M"},
+                                                                             {"quota", "a"}}));
     CHECK(file->lookup(request_of("c@x")).value().empty());
     CHECK(file->at_hand(request_of("b@x"))->size() == 1);
     std::ofstream(path, std::ios::app) << "c@x:{PLAIN}three:1:1::/\n";
