@@ -38,6 +38,8 @@ std::vector<std::string> event_fields(PenaltyEvent const& event, std::string_vie
 
 std::optional<ReadEvent> read_event(redis::Reply const& fields) {
     auto const& list = fields.array;
+    auto const is_text = [](redis::Reply const& each) { return each.kind == redis::Reply::Kind::text; };
+    if (!std::ranges::all_of(list, is_text)) return std::nullopt;
     ReadEvent read;
     read.origin = text_field(list, "from");
     auto const what = text_field(list, "what");
@@ -165,6 +167,8 @@ bool SharedPenalties::hear(redis::Connection& connection, std::string& last) {
                                          "STREAMS", key_,    last};
     auto const reply = connection.command(words, Deadline::after(command_time));
     note(Half::hearing, reply.has_value(), reply ? "" : reply.error().text);
+    // What cannot be read would be met again and again: go on with what is told from now on.
+    if (!reply && reply.error().kind == ErrorKind::malformed) last = "$";
     if (!reply) return false;
     auto const heard =
         take_entries(*reply, origin_, [this](PenaltyEvent const& event) { penalties_.apply(event); });

@@ -1,12 +1,19 @@
-// Redis through hiredis' blocking interface.
+// Redis through hiredis: its protocol, our waiting and our limits.
 #include "common/redis/redis.h"
 
-#include <algorithm>
+#include "common/redis/name.h"
 
 #if POSTERN_REDIS
+#include "common/redis/reply_builder.h"
+
 #include <hiredis/hiredis.h>
 
-#include <sys/time.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #endif
 
 namespace postern::redis {
@@ -21,48 +28,21 @@ struct ContextCloser {
     void operator()(redisContext* context) const { redisFree(context); }
 };
 using Context = std::unique_ptr<redisContext, ContextCloser>;
-struct ReplyCloser {
-    void operator()(void* reply) const { freeReplyObject(reply); }
-};
 
-// 0 would mean "for ever" to setsockopt(2).
-timeval span_until(Deadline deadline) {
-    auto const left = std::clamp<std::int64_t>(deadline.remaining().count(), 1, 3'600'000);
-    return {static_cast<time_t>(left / 1000), static_cast<suseconds_t>(left % 1000 * 1000)};
-}
-
-Result<Reply> taken(redisReply const& reply, ReplyLimits const& limits, std::size_t depth,
-                    std::size_t& values) {
-    if (depth > limits.depth || ++values > limits.values || reply.len > limits.text)
-        return malformed("a reply beyond its limits");
-    Reply made;
-    switch (reply.type) {
-    case REDIS_REPLY_NIL: break;
-    case REDIS_REPLY_INTEGER:
-        made.kind = Reply::Kind::integer;
-        made.integer = reply.integer;
-        break;
-    case REDIS_REPLY_STATUS:
-    case REDIS_REPLY_STRING:
-        made.kind = Reply::Kind::text;
-        made.text.assign(reply.str, reply.len);
-        break;
-    case REDIS_REPLY_ARRAY:
-        made.kind = Reply::Kind::array;
-        for (std::size_t i = 0; i < reply.elements; ++i) {
-            auto element = taken(*reply.element[i], limits, depth + 1, values);
-            if (!element) return element;
-            made.array.push_back(std::move(*element));
-        }
-        break;
-    default: return malformed("a reply of an unknown kind");
+Result<> wait_for(int descriptor, short events, Deadline deadline) {
+    pollfd waiting{descriptor, events, 0};
+    while (true) {
+        auto const left = std::clamp<std::int64_t>(deadline.remaining().count(), 0, 3'600'000);
+        auto const ready = ::poll(&waiting, 1, static_cast<int>(left));
+        if (ready > 0) return {};
+        if (ready == 0 && deadline.expired()) return temporary("no reply in time");
+        if (ready < 0 && errno != EINTR) return system_error("poll", errno);
     }
-    return made;
 }
 
 class HiredisConnection final : public Connection {
   public:
-    explicit HiredisConnection(Context context) : context_(std::move(context)) {}
+    explicit HiredisConnection(Context context) : context_(std::move(context)), builder_(*context_->reader) {}
 
     Result<Reply> command(std::span<std::string const> words, Deadline deadline) override {
         if (deadline.expired()) return temporary("no time left");
@@ -72,28 +52,71 @@ class HiredisConnection final : public Connection {
             texts.push_back(word.data());
             sizes.push_back(word.size());
         }
-        redisSetTimeout(context_.get(), span_until(deadline));
-        std::unique_ptr<redisReply, ReplyCloser> const reply(static_cast<redisReply*>(
-            redisCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(), sizes.data())));
-        if (!reply) return temporary(context_->errstr);
-        if (reply->type == REDIS_REPLY_ERROR) return permanent(std::string(reply->str, reply->len));
-        std::size_t values = 0;
-        return taken(*reply, {}, 0, values);
+        builder_.begin();
+        if (redisAppendCommandArgv(context_.get(), static_cast<int>(words.size()), texts.data(),
+                                   sizes.data()) != REDIS_OK)
+            return temporary(context_->errstr);
+        if (auto sent = send(deadline); !sent) return std::unexpected(std::move(sent.error()));
+        return receive(deadline);
     }
 
   private:
+    Result<> send(Deadline deadline) {
+        for (int done = 0; done == 0;) {
+            if (auto ready = wait_for(context_->fd, POLLOUT, deadline); !ready) return ready;
+            if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return temporary(context_->errstr);
+        }
+        return {};
+    }
+
+    Result<Reply> receive(Deadline deadline) {
+        std::size_t octets = 0;
+        while (true) {
+            void* found = nullptr;
+            if (redisReaderGetReply(context_->reader, &found) != REDIS_OK)
+                return builder_.is_beyond_limits() ? malformed("a reply beyond its limits")
+                                                   : malformed(context_->reader->errstr);
+            if (found != nullptr) return builder_.finished(found);
+            if (octets > ReplyLimits{}.octets) return malformed("a reply beyond its limits");
+            if (auto ready = wait_for(context_->fd, POLLIN, deadline); !ready)
+                return std::unexpected(std::move(ready.error()));
+            auto const before = context_->reader->len;
+            if (redisBufferRead(context_.get()) != REDIS_OK) return temporary(context_->errstr);
+            auto const after = context_->reader->len;
+            octets += after >= before ? after - before : after;
+        }
+    }
+
     Context const context_;
+    ReplyBuilder builder_;
 };
+
+Result<Context> connected(ServerSettings const& server, Deadline deadline) {
+    Context context;
+    if (server.path.empty()) {
+        auto const address = address_of(server.host, deadline);
+        if (!address) return std::unexpected(address.error());
+        context.reset(redisConnectNonBlock(address->c_str(), server.port));
+    } else {
+        context.reset(redisConnectUnixNonBlock(server.path.c_str()));
+    }
+    if (!context) return temporary("no memory");
+    if (context->err != 0) return temporary(context->errstr);
+    if (auto const ready = wait_for(context->fd, POLLOUT, deadline); !ready)
+        return std::unexpected(ready.error());
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (::getsockopt(context->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+    if (error != 0) return system_error("connect", error);
+    return context;
+}
 
 } // namespace
 
 Result<std::unique_ptr<Connection>> connect(ServerSettings const& server, Deadline deadline) {
-    auto const span = span_until(deadline);
-    Context context(server.path.empty() ? redisConnectWithTimeout(server.host.c_str(), server.port, span)
-                                        : redisConnectUnixWithTimeout(server.path.c_str(), span));
-    if (!context) return temporary("no memory");
-    if (context->err != 0) return temporary(context->errstr);
-    auto connection = std::make_unique<HiredisConnection>(std::move(context));
+    auto context = connected(server, deadline);
+    if (!context) return std::unexpected(std::move(context.error()));
+    auto connection = std::make_unique<HiredisConnection>(std::move(*context));
     if (server.password.empty()) return connection;
     std::vector<std::string> words{"AUTH"};
     if (!server.user.empty()) words.push_back(server.user);

@@ -22,18 +22,19 @@ struct ServerSettings {
 };
 
 struct Reply {
-    enum class Kind { nil, integer, text, array };
+    // error only within an array: the whole reply being one is an Error. too_long: a text that was left out.
+    enum class Kind { nil, integer, text, array, error, too_long };
     Kind kind = Kind::nil;
     std::int64_t integer = 0;
     std::string text; // texts and statuses
     std::vector<Reply> array;
 };
 
-// Of one reply; a longer one ends the connection.
+// Of one reply; a larger one ends the connection.
 struct ReplyLimits {
+    std::size_t octets = std::size_t{4} << 20; // on the wire
     std::size_t values = 20000;
-    std::size_t depth = 8;
-    std::size_t text = 4096; // octets of one text
+    std::size_t text = 4096; // octets of one text; a longer one is left out
 };
 
 // False: built without hiredis; a configuration that needs Redis is to be refused.
@@ -44,6 +45,7 @@ class Connection {
   public:
     virtual ~Connection() = default;
     // Temporary error: no reply before the deadline. Permanent error: the server refuses the command.
+    // Malformed: a reply beyond its limits, or none of Redis' protocol.
     virtual Result<Reply> command(std::span<std::string const> words, Deadline deadline) = 0;
 };
 

@@ -58,6 +58,13 @@ TEST_CASE("what is no event of ours is passed over, and a long text at the limit
         !read_event(as_reply({"from", "x", "what", "ok", "user", std::string(longest_event_text + 1, 'u')})));
 }
 
+TEST_CASE("an entry with a text that was too long to read is passed over") {
+    auto fields = as_reply(event_fields({"192.0.2.1", "ann", 17, false}, "me"));
+    REQUIRE(read_event(fields).has_value());
+    fields.array.back() = {redis::Reply::Kind::too_long, 0, {}, {}};
+    CHECK(!read_event(fields));
+}
+
 TEST_CASE("guesses on two machines add up, the same guess counts once, and a success clears both") {
     Machine one, two;
     auto const pass_on = [](Machine& from, Machine& to) {
@@ -145,4 +152,44 @@ TEST_CASE("a server that takes nothing and still gives is told once, not each ti
     shared.stop();
     CHECK(log.expect("Redis: READONLY"));
     CHECK(!log.contains("answers again"));
+}
+
+namespace {
+
+// Its stream holds an entry that no reader can take.
+struct PoisonedRedis {
+    std::latch read_again{1};
+    std::vector<std::string> from;
+
+    struct Connection final : redis::Connection {
+        explicit Connection(PoisonedRedis& server) : server(server) {}
+        Result<redis::Reply> command(std::span<std::string const> words, Deadline) override {
+            server.from.push_back(words.back());
+            if (server.from.size() == 1) return malformed("a reply beyond its limits");
+            if (server.from.size() == 2) server.read_again.count_down();
+            return redis::Reply{};
+        }
+        PoisonedRedis& server;
+    };
+};
+
+} // namespace
+
+TEST_CASE("what cannot be read of the stream is not met again after the next connection") {
+    postern::test::TestLog log;
+    Deadline::Clock::time_point now{};
+    Penalties penalties{{.shared = true}, [&now] { return now; }};
+    PoisonedRedis server;
+    SharedPenalties shared(
+        penalties,
+        [&server]() -> Result<std::unique_ptr<redis::Connection>> {
+            return std::make_unique<PoisonedRedis::Connection>(server);
+        },
+        "key", log);
+    shared.start();
+    server.read_again.wait();
+    shared.stop();
+    CHECK(server.from.at(0).ends_with("-0"));
+    CHECK(server.from.at(1) == "$");
+    CHECK(log.expect("a reply beyond its limits"));
 }
