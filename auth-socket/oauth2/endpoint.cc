@@ -25,6 +25,15 @@ std::string error_text(json::Value const& reply) {
     return printable(text, longest_reason);
 }
 
+// "&name=value" of a form or a query, where there is a value.
+void add_value(std::string& text, std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    http::append_secret(text, text.empty() ? "" : "&");
+    http::append_secret(text, name);
+    http::append_secret(text, "=");
+    http::append_percent_encoded(text, value);
+}
+
 // A refusal with a status of 4xx.
 TokenAnswer understand_refusal(http::Answer const& answer, Asker asker) {
     auto const status = "HTTP status " + std::to_string(answer.status);
@@ -74,6 +83,11 @@ TokenAnswer understand_answer(http::Answer const& answer, Asker asker, std::int6
     return {Verdict::ok, "", std::move(*reply)};
 }
 
+void TokenEndpoint::add_client(std::string& text) const {
+    add_value(text, "client_id", settings_.client_id);
+    add_value(text, "client_secret", settings_.client_secret);
+}
+
 http::Request TokenEndpoint::prepared(std::string url, Request const& request) const {
     http::Request made;
     made.url = std::move(url);
@@ -100,36 +114,45 @@ TokenAnswer TokenEndpoint::send(http::Request const& request, Asker asker, Deadl
     return understood;
 }
 
+namespace {
+
+void add_bearer(http::Request& asked, std::string_view token) {
+    std::string header = "Authorization: Bearer ";
+    http::append_secret(header, token);
+    asked.headers.push_back(std::move(header));
+}
+
+} // namespace
+
 TokenAnswer TokenEndpoint::token_info(std::string_view token, Request const& request,
                                       Deadline deadline) const {
-    auto const asked = prepared(settings_.tokeninfo_url + http::percent_encoded(token), request);
+    auto asked = prepared(settings_.tokeninfo_url, request);
+    http::append_percent_encoded(asked.url, token);
+    // As Dovecot, for servers that look there.
+    if (settings_.introspection_mode == IntrospectionMode::bearer && !http::has_user(asked.url))
+        add_bearer(asked, token);
     return send(asked, http::has_user(asked.url) ? Asker::ourselves : Asker::token, deadline);
 }
 
 TokenAnswer TokenEndpoint::introspect(std::string_view token, Request const& request,
                                       Deadline deadline) const {
     auto asked = prepared(settings_.introspection_url, request);
-    auto const credentials = [this](std::string& text) {
-        if (!settings_.client_id.empty()) text += "&client_id=" + http::percent_encoded(settings_.client_id);
-        if (!settings_.client_secret.empty())
-            text += "&client_secret=" + http::percent_encoded(settings_.client_secret);
-    };
     switch (settings_.introspection_mode) {
     case IntrospectionMode::get: {
         auto const named = !settings_.client_id.empty() || http::has_user(asked.url);
-        asked.url += http::percent_encoded(token);
-        credentials(asked.url);
+        http::append_percent_encoded(asked.url, token);
+        add_client(asked.url);
         return send(asked, named ? Asker::ourselves : Asker::token, deadline);
     }
     case IntrospectionMode::post:
         asked.content_type = "application/x-www-form-urlencoded";
-        asked.body = "token=" + http::percent_encoded(token);
-        credentials(*asked.body);
+        add_value(asked.body.emplace(), "token", token);
+        add_client(*asked.body);
         return send(asked, Asker::ourselves, deadline);
     case IntrospectionMode::bearer:
     case IntrospectionMode::local: break;
     }
-    asked.headers.push_back("Authorization: Bearer " + std::string(token));
+    add_bearer(asked, token);
     return send(asked, Asker::token, deadline);
 }
 
@@ -137,17 +160,13 @@ TokenAnswer TokenEndpoint::exchange_password(std::string_view password, Request 
                                              Deadline deadline) const {
     auto asked = prepared(settings_.grant_url, request);
     asked.content_type = "application/x-www-form-urlencoded";
-    asked.body = "grant_type=password&username=" + http::percent_encoded(request.user) +
-                 "&password=" + http::percent_encoded(password);
-    if (!settings_.client_id.empty())
-        *asked.body += "&client_id=" + http::percent_encoded(settings_.client_id);
-    if (!settings_.client_secret.empty())
-        *asked.body += "&client_secret=" + http::percent_encoded(settings_.client_secret);
-    if (!settings_.scopes.empty())
-        *asked.body += "&scope=" + http::percent_encoded(join(settings_.scopes, " "));
-    auto answer = send(asked, Asker::ourselves, deadline);
-    wipe(*asked.body);
-    return answer;
+    auto& body = asked.body.emplace();
+    add_value(body, "grant_type", "password");
+    add_value(body, "username", request.user);
+    add_value(body, "password", password);
+    add_client(body);
+    add_value(body, "scope", join(settings_.scopes, " "));
+    return send(asked, Asker::ourselves, deadline);
 }
 
 } // namespace postern::auth_socket

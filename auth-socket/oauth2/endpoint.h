@@ -35,6 +35,7 @@ class TokenEndpoint {
     TokenAnswer exchange_password(std::string_view password, Request const& request, Deadline deadline) const;
 
   private:
+    void add_client(std::string& text) const;
     http::Request prepared(std::string url, Request const& request) const;
     TokenAnswer send(http::Request const& request, Asker asker, Deadline deadline) const;
 

@@ -11,6 +11,7 @@
 // MD4 is only in OpenSSL's legacy provider, and CRAM-MD5 stores the inner state of MD5: both need the old
 // interface, which OpenSSL 3 still has.
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/md4.h>
@@ -39,6 +40,7 @@ std::string md5_state_after(std::string_view block) {
     MD5_Update(&context, block.data(), block.size());
     std::string state;
     for (auto const word : {context.A, context.B, context.C, context.D}) append_little_endian(state, word);
+    OPENSSL_cleanse(&context, sizeof context);
     return state;
 }
 
@@ -57,6 +59,7 @@ std::string md5_resumed(std::string_view state, std::string_view text) {
     MD5_Update(&context, text.data(), text.size());
     std::array<unsigned char, MD5_DIGEST_LENGTH> out{};
     MD5_Final(out.data(), &context);
+    OPENSSL_cleanse(&context, sizeof context);
     return text_of(out.data(), out.size());
 }
 

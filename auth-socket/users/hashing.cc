@@ -5,6 +5,7 @@
 #include "common/base/encoding.h"
 #include "common/base/text.h"
 
+#include <array>
 #include <fstream>
 #include <functional>
 
@@ -33,6 +34,19 @@ bool is_same(Credential const& a, Credential const& b) {
     return a.scheme == b.scheme && a.value.reveal() == b.value.reveal();
 }
 
+// Digests leave pieces of the password on the stack. Whether another call writes over them, or over all of
+// them, is the compiler's and chance's choice.
+[[gnu::noinline]] void wipe_stack_below() {
+    std::array<char, 8192> left; // NOLINT(cppcoreguidelines-pro-type-member-init): it is what was left
+    wipe(left);
+}
+
+Result<bool> verified(Credential const& stored, PasswordAttempt const& attempt) {
+    auto same = verify_password(stored, attempt);
+    wipe_stack_below();
+    return same;
+}
+
 } // namespace
 
 bool is_plaintext_scheme(std::string_view scheme) {
@@ -50,11 +64,11 @@ Result<bool> Hashing::verify(Credential const& stored, PasswordAttempt const& at
     auto const* scheme = find_scheme(stored.scheme);
     if (scheme == nullptr || !scheme->slow) {
         quick_.add();
-        return verify_password(stored, attempt);
+        return verified(stored, attempt);
     }
     FairSlots::Holding const holding(slots_, turn);
     slow_.add();
-    return verify_password(stored, attempt);
+    return verified(stored, attempt);
 }
 
 std::size_t Hashing::place(std::string_view user) const {

@@ -1,9 +1,11 @@
 // HTTP through libcurl's easy interface, connections being kept for the next request.
 #include "common/http/http.h"
 
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <algorithm>
+#include <cstring>
 
 #if POSTERN_HTTP
 #include <curl/curl.h>
@@ -11,17 +13,41 @@
 
 namespace postern::http {
 
-std::string percent_encoded(std::string_view text) {
+Request::~Request() {
+    wipe(url);
+    for (auto& header : headers) wipe(header);
+    if (body) wipe(*body);
+}
+
+namespace {
+
+// A string that grows by itself leaves what it held in freed memory.
+void make_room(std::string& text, std::size_t more) {
+    if (text.capacity() - text.size() >= more) return;
+    std::string larger;
+    larger.reserve(2 * text.size() + more);
+    larger.append(text);
+    wipe(text);
+    text = std::move(larger);
+}
+
+} // namespace
+
+void append_secret(std::string& text, std::string_view more) {
+    make_room(text, more.size());
+    text.append(more);
+}
+
+void append_percent_encoded(std::string& text, std::string_view more) {
     constexpr std::string_view digits = "0123456789ABCDEF";
-    std::string out;
-    for (char const c : text) {
+    make_room(text, 3 * more.size());
+    for (char const c : more) {
         auto const octet = static_cast<unsigned char>(c);
         if (is_alnum(c) || c == '-' || c == '.' || c == '_' || c == '~')
-            out += c;
+            text += c;
         else
-            out.append(1, '%').append(1, digits[octet >> 4]).append(1, digits[octet & 15]);
+            text.append(1, '%').append(1, digits[octet >> 4]).append(1, digits[octet & 15]);
     }
-    return out;
 }
 
 namespace {
@@ -72,7 +98,11 @@ struct HandleCloser {
 };
 using Handle = std::unique_ptr<CURL, HandleCloser>;
 struct ListCloser {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const {
+        for (auto* each = list; each != nullptr; each = each->next)
+            wipe({each->data, std::strlen(each->data)});
+        curl_slist_free_all(list);
+    }
 };
 
 extern "C" std::size_t take_body(char* data, std::size_t, std::size_t size, void* target) {

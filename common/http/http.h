@@ -15,11 +15,14 @@
 
 namespace postern::http {
 
+// Wiped when it goes: passwords and tokens stand in it.
 struct Request {
     std::string url;                  // http: or https:; user and password may stand in it
     std::vector<std::string> headers; // "Name: value"
     std::string content_type;         // of the body
     std::optional<std::string> body;  // POST; absent: GET
+
+    ~Request();
 };
 
 struct Answer {
@@ -50,8 +53,10 @@ bool is_available();
 // Null where is_available() is false. The first call must be made before there are threads.
 std::unique_ptr<Client> make_client(TlsSettings tls, std::string user_agent);
 
+// Puts more behind a text so that no copy of either stays behind in freed memory.
+void append_secret(std::string& text, std::string_view more);
 // "a b&c" as it stands in a query or a form: only unreserved characters stay (RFC 3986 2.3).
-std::string percent_encoded(std::string_view text);
+void append_percent_encoded(std::string& text, std::string_view more);
 // Scheme and host, for the log: no password, and neither path nor query, which may hold a token.
 std::string server_part(std::string_view url);
 // "https://user:password@host/"

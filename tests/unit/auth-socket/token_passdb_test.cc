@@ -222,6 +222,7 @@ TEST_CASE("tokeninfo_url is asked first, and introspection_url where it did not 
     };
     CHECK(asked(R"({"email":"ann@a.example"})") == "ok after 1");
     CHECK(world.client->asked.at(0).url == "https://auth.example/tokeninfo?access_token=token");
+    CHECK(world.client->asked.at(0).headers == std::vector<std::string>{"Authorization: Bearer token"});
     CHECK(asked(R"({"email":"eve@a.example"})") == "mismatch after 1");
     CHECK(asked(R"({"email":"eve@a.example"})", true) == "ok after 2"); // what the later one says counts
     CHECK(asked("{}") == "ok after 2");
@@ -230,6 +231,19 @@ TEST_CASE("tokeninfo_url is asked first, and introspection_url where it did not 
     CHECK(asked(R"({"email":"ann@a.example"})") == "ok after 2");
     CHECK(asked(R"({"email":"ann@a.example","quota":5})") == "ok after 1");
     CHECK(world.check().fields.value("userdb_quota_rule") == "*:bytes=5");
+}
+
+TEST_CASE("tokeninfo_url is shown the token as an authorization in mode auth only, and not beside a user of "
+          "its own") {
+    World world;
+    world.settings.tokeninfo_url = "https://id:pw@auth.example/tokeninfo?access_token=";
+    (void)world.verdict();
+    CHECK(world.client->asked.at(0).headers.empty());
+    world.client->asked.clear();
+    world.settings.tokeninfo_url = "https://auth.example/tokeninfo?access_token=";
+    world.settings.introspection_mode = IntrospectionMode::post;
+    (void)world.verdict();
+    CHECK(world.client->asked.at(0).headers.empty());
 }
 
 TEST_CASE("keys check a signed token without any server, and an opaque one is asked for") {
