@@ -155,14 +155,72 @@ class DatabaseFaults:
         self.assertEqual({line.split("\t")[1] for line in rest}, stuck)
 
 
+class SocketPostgres(Postgres):
+    """On its socket alone, so that several have one port: a connect string has one for all its hosts."""
+
+    def _command(self):
+        return [*super()._command(), "-c", "listen_addresses="]
+
+
+class Logins(threading.Thread):
+    """Logs in again and again on a connection of its own, until it is told to stop."""
+
+    def __init__(self, path, user, password):
+        super().__init__()
+        self.path, self.user, self.password = path, user, password
+        self.outcomes, self.enough = [], threading.Event()
+        self.start()
+
+    def run(self):
+        with Conversation(self.path) as talk:
+            while not self.enough.is_set():
+                self.outcomes.append(talk.login(self.user, self.password))
+
+    def since(self, count, outcome):
+        return outcome in self.outcomes[count:]
+
+    def stop(self):
+        self.enough.set()
+        self.join()
+
+
 class PostgresFaultsTest(DatabaseFaults, SystemTest):
     def server(self, name):
-        return Postgres(self.box, SCHEMA, name=name)
+        return SocketPostgres(self.box, SCHEMA, name=name)
 
     server.driver = "pgsql"
 
     def connect(self, server):
         return [f"host={server.directory}", f"port={server.port}", f"user={server.user}", f"dbname={server.database}"]
+
+    def test_logins_go_on_at_the_other_server_when_one_dies_under_them_and_nobody_is_told_a_wrong_no(self):
+        second = self.server("second")
+        second.port = self.database.port
+        self.enterContext(second)
+        servers = [self.database, second]
+        self.sql.write_text(self.sql_conf(servers))
+        self.auth.reload()
+        wait_until(lambda: "configuration reloaded" in self.auth.log(), 10, "two servers")
+        path = f"{self.dovecot.run}/auth-client"
+        logins = {each: Logins(path, *each) for each in (("bob", RIGHT), ("bob", WRONG), ("nobody", RIGHT))}
+        for each in logins.values():
+            self.addCleanup(each.stop)
+        answer = {("bob", RIGHT): "ok", ("bob", WRONG): "wrong", ("nobody", RIGHT): "wrong"}
+        for gone in (*servers, *servers):
+            gone.kill()
+            self.wait_for_truth(logins, answer)
+            gone.start()
+            self.wait_for_truth(logins, answer)
+        for each in logins.values():
+            each.stop()
+        for asked, each in logins.items():
+            self.assertLessEqual(set(each.outcomes), {answer[asked], "temporary"}, asked)
+
+    def wait_for_truth(self, logins, answer):
+        """Every login is told the truth again."""
+        counts = {asked: len(each.outcomes) for asked, each in logins.items()}
+        for asked, each in logins.items():
+            wait_until(lambda: each.since(counts[asked] + 1, answer[asked]), 20, lambda: f"{asked}: {each.outcomes[-5:]}")
 
 
 class MariaDbFaultsTest(DatabaseFaults, SystemTest):

@@ -122,6 +122,47 @@ TEST_CASE("a refusal after the password keeps out as well, and only one answer i
     CHECK(house.server->commands() == "allow allow report ");
 }
 
+namespace {
+
+struct UsersInMemory final : Passdb {
+    std::shared_ptr<MemoryUsers> users;
+    explicit UsersInMemory(std::shared_ptr<MemoryUsers> all) : users(std::move(all)) {}
+    Result<std::vector<Fields>> lookup(Request const& request) const override {
+        return users->lookup(request);
+    }
+    std::optional<std::vector<Fields>> at_hand(Request const& request) const override {
+        return users->rows.at(request.user);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a password that is known without asking any database does not get past the policy server") {
+    PolicyHouse house;
+    auto const known = std::make_shared<Authenticator const>(
+        AuthenticatorSettings{}, std::vector{passdb(std::make_shared<UsersInMemory>(house.users))},
+        std::vector<ConfiguredUserdb>{}, house.hashing, house.log);
+    auto const answer = [&](std::shared_ptr<Authority const> const& authority) {
+        ClientSession session(house.client, authority, house.surroundings, net::Waker());
+        session.greeting();
+        REQUIRE(session.receive("VERSION\t1\t2\nCPID\t1\n"));
+        return session.receive(PolicyHouse::login("secret")).value();
+    };
+    // Without one nobody waits for a worker: the way that this test is about is taken.
+    CHECK(answer(known) == "OK\t1\tuser=plain@example.com\n");
+    CHECK(house.executor.keys.empty());
+    auto const policed = std::make_shared<PolicedAuthority>(
+        known, std::make_shared<PolicyServer>(house.policy, house.server, house.clock, house.log),
+        house.executor, house.log);
+    CHECK(answer(policed) == "OK\t1\tuser=plain@example.com\n");
+    CHECK(house.server->commands() == "allow allow report ");
+    house.server->asked.clear();
+    house.server->answers = {R"({"status":-1,"msg":"go away"})"};
+    CHECK(answer(policed) == "FAIL\t1\tuser=plain@example.com\treason=go away\n");
+    CHECK(house.server->commands() == "allow report ");
+    CHECK(house.log.expect("policy server refusal"));
+}
+
 TEST_CASE("a wrong password is reported and not asked about again") {
     PolicyHouse house;
     CHECK(house.answer("wrong") == "FAIL\t1\tuser=plain@example.com\n");
