@@ -112,15 +112,15 @@ Result<> Service::start() {
         current_ = std::move(*made);
     }
     first_.reset();
-    milter_ = std::make_unique<milter::Milter>(
-        listener_->descriptor(), negotiation(*current()->configuration),
+    auto const address = listener_->address().to_string();
+    milter_.emplace(
+        std::move(*listener_), negotiation(*current()->configuration),
         [this](milter::Offered offered) {
             return std::make_unique<Session>(current(), offered, log_, outcomes_);
         },
-        log_);
-    if (auto started = milter_->start(); !started) return started;
-    log_.info("OpenDKIM Filter v2.11.0 starting (Postern milter-dkim {}, {})", POSTERN_VERSION,
-              listener_->address().to_string());
+        log_, metrics_);
+    milter_->start();
+    log_.info("OpenDKIM Filter v2.11.0 starting (Postern milter-dkim {}, {})", POSTERN_VERSION, address);
     return {};
 }
 
@@ -147,7 +147,5 @@ void Service::stop() {
     // Its session uses what this process would take down now.
     ::_exit(daemon::exit_ok);
 }
-
-bool Service::failed() const { return milter_ && milter_->ended(); }
 
 } // namespace postern::milter_dkim

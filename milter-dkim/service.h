@@ -2,8 +2,8 @@
 #pragma once
 
 #include "common/base/metrics.h"
+#include "common/daemon/milter_server.h"
 #include "common/daemon/service.h"
-#include "common/milter/session.h"
 #include "milter-dkim/session.h"
 
 #include <functional>
@@ -42,7 +42,6 @@ class Service final : public daemon::Service {
     Result<> start() override;
     Result<> reload() override;
     void stop() override;
-    bool failed() const override;
 
   private:
     std::shared_ptr<Generation const> current() const;
@@ -56,7 +55,7 @@ class Service final : public daemon::Service {
     mutable std::mutex mutex_; // guards current_
     std::shared_ptr<Generation const> current_;
     std::optional<net::Listener> listener_;
-    std::unique_ptr<milter::Milter> milter_;
+    std::optional<daemon::MilterServer> milter_;
 };
 
 } // namespace postern::milter_dkim

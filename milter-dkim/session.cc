@@ -42,7 +42,6 @@ milter::Negotiation negotiation(Configuration const& configuration) {
     using namespace milter::bits;
     auto const& settings = configuration.settings;
     milter::Negotiation asked;
-    asked.name = "opendkim";
     asked.actions = add_headers | set_macro_list;
     if (!settings.keep_auth_results || settings.remove_ar_all || settings.remove_old_signatures)
         asked.actions |= change_headers;

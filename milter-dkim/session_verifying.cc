@@ -49,7 +49,6 @@ bool Session::has_broken_signature() const {
 Verdict Session::finish_verifying(milter::Editor& editor, milter::Macros const& macros) {
     remove_forged_results(editor);
     auto const began = std::chrono::steady_clock::now();
-    editor.progress();
     auto const results = message_.verifier->finish();
     outcomes_.verifying_time.observe(seconds_since(began));
     for (auto const& each : results) outcomes_.count(each, message_.decision.sender_domain);

@@ -49,10 +49,11 @@ Result<> Service::start() {
               listener_->address().to_string());
     log_.info("additional trusted authentication services: {}",
               settings.trusted_authserv_ids.empty() ? "(none)" : join(settings.trusted_authserv_ids, ", "));
-    milter_ = std::make_unique<milter::Milter>(
-        listener_->descriptor(), negotiation(settings), [this](milter::Offered) { return new_session(); },
-        log_);
-    return milter_->start();
+    milter_.emplace(
+        std::move(*listener_), negotiation(settings), [this](milter::Offered) { return new_session(); }, log_,
+        metrics_);
+    milter_->start();
+    return {};
 }
 
 Result<> Service::reload() {
@@ -75,7 +76,5 @@ void Service::stop() {
     // Its session still uses what this process would take down now.
     ::_exit(daemon::exit_ok);
 }
-
-bool Service::failed() const { return milter_ && milter_->ended(); }
 
 } // namespace postern::milter_dmarc

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/metrics.h"
+#include "common/daemon/milter_server.h"
 #include "common/daemon/service.h"
 #include "milter-dmarc/configuration.h"
 
@@ -23,7 +24,6 @@ class Service final : public daemon::Service {
     Result<> start() override;
     Result<> reload() override;
     void stop() override;
-    bool failed() const override;
 
     static constexpr std::chrono::seconds stop_grace{10};
 
@@ -38,7 +38,7 @@ class Service final : public daemon::Service {
     mutable std::mutex configuration_mutex_; // guards configuration_
     std::shared_ptr<Configuration> configuration_;
     std::optional<net::Listener> listener_;
-    std::unique_ptr<milter::Milter> milter_;
+    std::optional<daemon::MilterServer> milter_;
 };
 
 } // namespace postern::milter_dmarc

@@ -238,7 +238,6 @@ Verdict Session::end_of_message(milter::Editor& editor, milter::Macros const& ma
 milter::Negotiation negotiation(Settings const& settings) {
     namespace bits = milter::bits;
     milter::Negotiation wanted;
-    wanted.name = "opendmarc";
     wanted.actions = bits::add_headers | bits::quarantine;
     if (!settings.copy_failures_to.empty()) wanted.actions |= bits::add_recipients;
     // RCPT and DATA are asked for although they tell nothing: the MTA sends their macros in any case, and

@@ -272,7 +272,9 @@ std::vector<Row> process_rows() {
         {"AutoRestart", "no", "Start again after a crash.", set_boolean<&Settings::auto_restart>},
         {"AutoRestartCount", "0", "How often at most; 0 means no limit.", set_restart_count},
         {"AutoRestartRate", "", "N/TIME: how often in that time at most, as 10/1h.", set_restart_rate},
-        {"MilterDebug", "0", "libmilter's own debug level, 0 to 6.", set_milter_debug},
+        {"MilterDebug", "0",
+         "Above 0: each command of the MTA and each answer to it is logged, of bodies only their size.",
+         set_milter_debug},
     };
 }
 

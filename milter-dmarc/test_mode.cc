@@ -47,7 +47,6 @@ class Printer final : public milter::Editor {
     Result<> delete_recipient(std::string_view recipient) override {
         return put(fmt::format("delete recipient {}", recipient));
     }
-    void progress() override {}
 
   private:
     std::string name_;

@@ -184,19 +184,10 @@ class Life {
             }
             if (watchdog) manager_.tell("WATCHDOG=1");
             if (service_.failed()) {
-                if (stop_follows(signals)) return exit_ok;
                 log_.error("{}: stopped by itself; see the lines above", process_.name);
                 return exit_software;
             }
         }
-    }
-
-    // libmilter ends when its own thread gets the signal to stop instead of us, and we hear of it just after.
-    static bool stop_follows(Signals& signals) {
-        auto const until = Deadline::after(std::chrono::seconds(1));
-        while (!until.expired())
-            if (signals.wait(until) == Signals::Event::stop) return true;
-        return false;
     }
 
     void reload() {

@@ -15,7 +15,7 @@ namespace postern::daemon {
 
 namespace {
 
-std::atomic<int> handler_pipe = -1; // a handler has no closure: the second exception to "no globals"
+std::atomic<int> handler_pipe = -1; // a handler has no closure: the one exception to "no globals"
 
 void on_signal(int number) {
     int const saved = errno;

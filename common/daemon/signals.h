@@ -6,9 +6,8 @@
 
 namespace postern::daemon {
 
-// Plain handlers that write to a pipe: libmilter waits for SIGHUP itself (sigwait), and the kernel gives a
-// process' signal to the main thread as long as that one does not block it. One per process. SIGPIPE is
-// ignored from then on.
+// Plain handlers that write to a pipe, whichever thread the kernel gives the signal to. One per process.
+// SIGPIPE is ignored from then on.
 class Signals {
   public:
     enum class Event { none, stop, reload };

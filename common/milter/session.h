@@ -1,11 +1,8 @@
-// A milter as one object per connection: libmilter's callbacks turned into member functions.
+// A milter as one object per connection: each step of a message is a member function.
 #pragma once
 
 #include "common/base/error.h"
-#include "common/base/log.h"
-#include "common/milter/listening.h"
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -38,7 +35,7 @@ struct Verdict {
 // The client as the MTA sees it.
 struct Client {
     std::string host;    // the name, or "[192.0.2.1]" when it has none
-    std::string address; // "192.0.2.1", "2001:db8::1"; empty: unknown or local (libmilter gave no address)
+    std::string address; // "192.0.2.1", "2001:db8::1"; empty: unknown or local
 };
 
 // The MTA's macros at this stage: "i" (queue id), "j", "{auth_type}", "{daemon_name}".
@@ -60,11 +57,12 @@ class Editor {
     virtual Result<> quarantine(std::string_view reason) = 0;
     virtual Result<> add_recipient(std::string_view recipient) = 0;
     virtual Result<> delete_recipient(std::string_view recipient) = 0;
-    // Tells the MTA that work goes on (SMFIR_PROGRESS).
-    virtual void progress() = 0;
 };
 
-// One SMTP connection, several messages. libmilter calls from changing threads, one at a time.
+// One SMTP connection, several messages. Called by one thread at a time. An exception becomes a temporary
+// failure. After a verdict of skip body() is not called again for that message; after one on a header field
+// where fields are not answered (no_header_reply) header() is not, and the verdict is given at the end of the
+// header.
 class Session {
   public:
     virtual ~Session() = default;
@@ -87,67 +85,34 @@ class Session {
     virtual void abort() {}
 };
 
-// What is asked of the MTA, in libmilter's bits (mfdef.h), and what the filter is called.
+// What is asked of the MTA, in the bits of the milter protocol (libmilter's mfdef.h names them).
 struct Negotiation {
-    std::string name;               // "opendkim"
-    unsigned long actions = 0;      // SMFIF_*; needed, else the connection is refused
-    unsigned long wanted_steps = 0; // SMFIP_NO*, _SKIP, _HDR_LEADSPC, _NR_HDR: taken if the MTA offers them
+    std::uint32_t actions = 0;      // SMFIF_*; needed, else the connection is refused
+    std::uint32_t wanted_steps = 0; // SMFIP_NO*, _SKIP, _HDR_LEADSPC, _NR_HDR: taken if the MTA offers them
     // The macro list for a stage, by SMFIM_* number, if the filter wants its own ("i j {auth_type}").
     std::vector<std::pair<int, std::string>> macros;
-    int debug_level = 0; // libmilter's own tracing to syslog (MilterDebug), 0 to 6
+    int debug_level = 0; // MilterDebug: above 0 what goes over the wire is logged
 };
 
-// True when header values keep their leading space on this connection; libmilter then wants it in inserted
-// ones too.
+// True when header values keep their leading space on this connection; inserted ones then get one, too.
 struct Offered {
     bool leading_space = false;
 };
 
 using Factory = std::function<std::unique_ptr<Session>(Offered)>;
 
-// libmilter's bits that the milters need, so that only this folder includes its header.
+// The bits of the negotiation that the milters need.
 namespace bits {
-inline constexpr unsigned long add_headers = 0x01, change_body = 0x02, add_recipients = 0x04,
+inline constexpr std::uint32_t add_headers = 0x01, change_body = 0x02, add_recipients = 0x04,
                                delete_recipients = 0x08, change_headers = 0x10, quarantine = 0x20,
                                change_from = 0x40, set_macro_list = 0x100;
-inline constexpr unsigned long no_connect = 0x01, no_helo = 0x02, no_mail = 0x04, no_recipient = 0x08,
+inline constexpr std::uint32_t no_connect = 0x01, no_helo = 0x02, no_mail = 0x04, no_recipient = 0x08,
                                no_body = 0x10, no_headers = 0x20, no_end_of_headers = 0x40,
                                no_unknown = 0x100, no_data = 0x200, skip = 0x400, leading_space = 0x100000;
 // Header fields are not answered one by one; what header() says reaches the MTA at the end of the header.
-inline constexpr unsigned long no_header_reply = 0x80;
+inline constexpr std::uint32_t no_header_reply = 0x80;
 inline constexpr int macros_connect = 0, macros_helo = 1, macros_mail = 2, macros_recipient = 3,
                      macros_data = 4, macros_end_of_message = 5, macros_end_of_headers = 6;
 } // namespace bits
-
-// Runs libmilter on an open, listening descriptor until stop(). One per process (smfi_main).
-//
-// Factory and sessions are called from libmilter's threads. An exception in a session is logged and becomes a
-// temporary failure. A verdict of skip is kept here where the MTA does not know it: body() is not called
-// again for that message. So is a verdict on a header field where fields are not answered (no_header_reply):
-// header() is not called again, and the verdict is given at the end of the header.
-class Milter {
-  public:
-    // The descriptor stays the caller's and must outlive the Milter. timeout: of one wait on the MTA, in
-    // seconds (libmilter's default is 7210).
-    Milter(int listening_descriptor, Negotiation negotiation, Factory factory, Log& log,
-           int timeout_seconds = 7210);
-    ~Milter();
-
-    // Starts smfi_main in a thread of its own; HUP and USR1 stay with main.
-    Result<> start(HandOver way = HandOver::either);
-    // What is asked of the MTA on connections from now on, after a reload.
-    void renegotiate(Negotiation negotiation);
-    // Takes no new messages (temporary failure), lets running callbacks finish and be answered for at most
-    // the grace time, destroys the sessions and ends libmilter. True: no session is left, what they referred
-    // to may go. False: a callback is still at work; the caller must leave with _exit() and destroy nothing
-    // that sessions use.
-    bool stop(std::chrono::milliseconds grace);
-    // True when smfi_main has come back by itself (it failed).
-    bool ended() const;
-
-  private:
-    class Impl;
-    std::unique_ptr<Impl> impl_;
-};
 
 } // namespace postern::milter

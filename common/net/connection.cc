@@ -9,7 +9,7 @@
 
 #include <array>
 #include <cerrno>
-#include <vector>
+#include <memory>
 
 namespace postern::net {
 
@@ -65,7 +65,7 @@ Result<> ConnectionLoop::answer(Result<std::string> reply) {
 
 Result<> ConnectionLoop::run() {
     if (auto greeted = send(session.greeting()); !greeted) return greeted;
-    std::vector<char> buffer(limits.read_size);
+    auto const buffer = std::make_unique_for_overwrite<char[]>(limits.read_size);
     while (!session.finished()) {
         auto const bytes_waiting = wait();
         if (!bytes_waiting) return answer(std::unexpected(bytes_waiting.error()));
@@ -73,11 +73,11 @@ Result<> ConnectionLoop::run() {
         if (!*bytes_waiting) {
             done = answer(session.wake());
         } else {
-            auto const n = ::read(in, buffer.data(), buffer.size());
+            auto const n = ::read(in, buffer.get(), limits.read_size);
             if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) continue;
             if (n == 0 || (n < 0 && errno == ECONNRESET)) return {};
             if (n < 0) return system_error("read", errno);
-            std::span const octets(buffer.data(), static_cast<std::size_t>(n));
+            std::span const octets(buffer.get(), static_cast<std::size_t>(n));
             auto reply = session.receive({octets.data(), octets.size()});
             wipe(octets); // a password may be among them, and the next octets may come tomorrow
             done = answer(std::move(reply));

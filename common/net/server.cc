@@ -10,14 +10,22 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <system_error>
 
 namespace postern::net {
 
 namespace {
+
+// For a thread that waits for its peer, to see that the connection was shut down.
+constexpr auto leaving_time = std::chrono::milliseconds(200);
+// So many threads without a connection stay for the next ones.
+constexpr std::size_t spare_workers = 4;
 
 void take_address(sockaddr_storage const& name, std::string& address, std::uint16_t& port) {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -60,38 +68,6 @@ std::string Peer::to_string() const {
     return port == 0 ? address : fmt::format("{}:{}", address, port);
 }
 
-struct Server::Connection {
-    Connection(Descriptor socket, Peer who) : fd(std::move(socket)), peer(std::move(who)) {}
-
-    Descriptor fd;
-    Peer peer;
-    Waker waker;
-    std::atomic<bool> ended{false};
-    std::thread thread;
-
-    void run(Server& server);
-};
-
-// The thread's outermost frame: whatever goes wrong in here ends this connection and no other.
-void Server::Connection::run(Server& server) {
-    try {
-        auto const session = server.factory_(peer, waker);
-        auto const done =
-            ConnectionLoop{*session, waker, fd.get(), fd.get(), server.limits_, &server.stopping_}.run();
-        if (!done && done.error().kind == ErrorKind::malformed)
-            server.log_.warning("{}: client={} closed: {}", server.name_, peer.to_string(),
-                                done.error().text);
-        else if (!done && done.error().kind != ErrorKind::closed)
-            server.log_.debug("{}: client={} closed: {}", server.name_, peer.to_string(), done.error().text);
-    } catch (std::exception const& broken) {
-        server.log_.error("{}: client={} closed by a failure of our own: {}", server.name_, peer.to_string(),
-                          broken.what());
-    }
-    ::shutdown(fd.get(), SHUT_RDWR);
-    ended = true;
-    server.changed_.wake();
-}
-
 Server::Server(Listener listener, ServerLimits limits, SessionFactory factory, Log& log, Metrics& metrics,
                std::string name)
     : listener_(std::move(listener)), limits_(limits), factory_(std::move(factory)), log_(log),
@@ -103,79 +79,160 @@ Server::Server(Listener listener, ServerLimits limits, SessionFactory factory, L
 Server::~Server() { stop(); }
 
 void Server::start() {
-    acceptor_ = std::thread([this] { accept_loop(); });
+    poller_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    if (!poller_) throw std::system_error(errno, std::system_category(), "epoll_create1");
+    epoll_event stop{EPOLLIN, {.fd = stop_.descriptor()}};
+    ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, stop_.descriptor(), &stop);
+    listen_on(EPOLL_CTL_ADD);
+    keep_one_waiting();
 }
 
 void Server::stop() {
-    if (!acceptor_.joinable()) return;
+    if (stop_within(limits_.drain_timeout)) return;
+    for (auto& worker : workers_) worker.thread.join(); // no other thread adds one now
+    workers_.clear();
+}
+
+bool Server::stop_within(std::chrono::milliseconds drain_time) {
     stopping_ = true;
-    changed_.wake();
-    acceptor_.join();
+    stop_.wake();
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return waiting_ == 0; });
+        for (auto const& worker : workers_)
+            if (worker.waker) worker.waker->wake();
+    }
     listener_.close();
-    for (auto const& connection : connections_) connection->waker.wake();
-    auto const patience = Deadline::after(limits_.drain_timeout);
-    while (!connections_.empty() && !patience.expired()) {
-        pollfd waiting{changed_.descriptor(), POLLIN, 0};
-        ::poll(&waiting, 1, patience.poll_timeout());
-        changed_.clear();
-        reap(false);
+    drain(drain_time);
+    {
+        std::lock_guard const lock(mutex_);
+        for (auto const& worker : workers_)
+            if (worker.connection >= 0) ::shutdown(worker.connection, SHUT_RDWR);
     }
-    for (auto const& connection : connections_) ::shutdown(connection->fd.get(), SHUT_RDWR);
-    reap(true);
+    drain(leaving_time);
+    join_ended();
+    return workers_.empty();
 }
 
-void Server::reap(bool all) {
-    for (auto it = connections_.begin(); it != connections_.end();) {
-        if (!all && !(*it)->ended) {
-            ++it;
-            continue;
+// Waits until every worker has ended, at most so long.
+void Server::drain(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return std::ranges::all_of(workers_, &Worker::ended); });
+}
+
+void Server::join_ended() {
+    std::lock_guard const lock(mutex_); // which an ended worker does not take any more
+    std::erase_if(workers_, [](Worker& worker) {
+        if (worker.ended) worker.thread.join();
+        return worker.ended;
+    });
+}
+
+// ---- The workers' threads -------------------------------------------------------------------------------
+
+void Server::work(Worker& self) {
+    do {
+        sockaddr_storage remote{};
+        auto fd = accept_one(remote);
+        {
+            std::lock_guard const lock(mutex_);
+            --waiting_;
+            changed_.notify_all();
         }
-        (*it)->thread.join();
-        it = connections_.erase(it);
-        open_.add(-1);
+        if (!fd) continue;
+        keep_one_waiting();
+        serve(self, std::move(fd), remote);
+    } while (stays());
+    std::lock_guard const lock(mutex_);
+    self.ended = true;
+    changed_.notify_all();
+}
+
+// Counted as waiting from here on.
+bool Server::stays() {
+    std::lock_guard const lock(mutex_);
+    if (stopping_ || waiting_ >= spare_workers) return false;
+    ++waiting_;
+    return true;
+}
+
+// Somebody has to be there for the next connection, as long as there may be one.
+void Server::keep_one_waiting() {
+    join_ended();
+    std::lock_guard const lock(mutex_);
+    if (waiting_ == 0 && !stopping_ && workers_.size() < limits_.max_connections) add_worker();
+}
+
+void Server::add_worker() {
+    auto& worker = workers_.emplace_back();
+    ++waiting_;
+    try {
+        worker.thread = std::thread([this, &worker] { work(worker); });
+    } catch (std::system_error const& failure) {
+        --waiting_;
+        workers_.pop_back();
+        log_.error("{}: no more threads than {}: {}", name_, workers_.size(), failure.what());
     }
 }
 
-bool Server::has_room() { return connections_.size() < limits_.max_connections; }
-
-void Server::accept_loop() {
-    while (!stopping_) {
-        bool const room = has_room();
-        std::array<pollfd, 2> waiting{
-            {{changed_.descriptor(), POLLIN, 0}, {room ? listener_.descriptor() : -1, POLLIN, 0}}};
-        if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
-        if (waiting[0].revents != 0) {
-            changed_.clear();
-            reap(false);
-        }
-        if (!stopping_ && (waiting[1].revents & POLLIN) != 0) accept_one();
-    }
+// One connection wakes one worker; whoever took it makes the listener wake the next.
+void Server::listen_on(int operation) {
+    epoll_event event{EPOLLIN | EPOLLONESHOT, {.fd = listener_.descriptor()}};
+    ::epoll_ctl(poller_.get(), operation, listener_.descriptor(), &event);
 }
 
-void Server::accept_one() {
-    sockaddr_storage remote{};
+// Nothing: the peer is gone again, or the server stops.
+Descriptor Server::accept_one(sockaddr_storage& remote) {
+    epoll_event event{};
+    int const ready = ::epoll_wait(poller_.get(), &event, 1, -1);
+    if (ready <= 0 || stopping_) return {};
     socklen_t size = sizeof remote;
     Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
                             SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!fd) {
-        bool const peer_gone = errno == EAGAIN || errno == ECONNABORTED || errno == EINTR;
-        if (peer_gone) return;
-        log_.error("{}: accept: {}", name_, std::system_category().message(errno));
+    int const error = errno;
+    if (!fd && error != EAGAIN && error != ECONNABORTED && error != EINTR) {
+        log_.error("{}: accept: {}", name_, std::system_category().message(error));
         // Out of descriptors or memory: what is open must end first; do not spin.
-        pollfd waiting{changed_.descriptor(), POLLIN, 0};
+        pollfd waiting{stop_.descriptor(), POLLIN, 0};
         ::poll(&waiting, 1, 100);
-        return;
     }
+    listen_on(EPOLL_CTL_MOD);
+    return fd;
+}
+
+void Server::serve(Worker& self, Descriptor fd, sockaddr_storage const& remote) {
     accepted_.add();
+    open_.add(1);
+    converse(self, fd.get(), remote);
+    {
+        std::lock_guard const lock(mutex_);
+        self.connection = -1;
+        self.waker.reset();
+    }
+    ::shutdown(fd.get(), SHUT_RDWR);
+    open_.add(-1);
+}
+
+// The outermost frame of a connection: whatever goes wrong in here ends this one and no other.
+void Server::converse(Worker& self, int fd, sockaddr_storage const& remote) {
+    Peer peer;
     try {
-        auto peer = peer_of(fd.get(), remote);
-        auto connection = std::make_unique<Connection>(std::move(fd), std::move(peer));
-        auto& running = *connection;
-        running.thread = std::thread([this, &running] { running.run(*this); });
-        connections_.push_back(std::move(connection));
-        open_.add(1);
-    } catch (std::exception const& failure) {
-        log_.error("{}: no thread for a new connection: {}", name_, failure.what());
+        peer = peer_of(fd, remote);
+        Waker const waker;
+        {
+            std::lock_guard const lock(mutex_);
+            self.connection = fd;
+            self.waker = waker;
+        }
+        auto const session = factory_(peer, waker);
+        auto const done = ConnectionLoop{*session, waker, fd, fd, limits_, &stopping_}.run();
+        if (!done && done.error().kind == ErrorKind::malformed)
+            log_.warning("{}: client={} closed: {}", name_, peer.to_string(), done.error().text);
+        else if (!done && done.error().kind != ErrorKind::closed)
+            log_.debug("{}: client={} closed: {}", name_, peer.to_string(), done.error().text);
+    } catch (std::exception const& broken) {
+        log_.error("{}: client={} closed by a failure of our own: {}", name_, peer.to_string(),
+                   broken.what());
     }
 }
 

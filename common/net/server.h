@@ -8,9 +8,11 @@
 #include "common/net/listener.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,7 +88,8 @@ struct ServerLimits {
     std::size_t read_size = 16384;
 };
 
-// Accepts on one listener and runs a session per connection.
+// Accepts on one listener and runs a session per connection. A thread that has served its connection takes
+// the next one.
 class Server {
   public:
     Server(Listener listener, ServerLimits limits, SessionFactory factory, Log& log, Metrics& metrics,
@@ -96,14 +99,30 @@ class Server {
     void start();
     // No new connections; idle ones are closed at once, busy ones get drain_timeout. Joins every thread.
     void stop();
+    // The same with another time, but what is still busy then is left at work: false, and the caller must
+    // leave with _exit() and destroy nothing that sessions use, this object neither. True: every thread is
+    // joined.
+    bool stop_within(std::chrono::milliseconds drain_time);
     Listener const& listener() const { return listener_; }
 
   private:
-    struct Connection;
-    void accept_loop();
-    void accept_one();
-    bool has_room();
-    void reap(bool all);
+    struct Worker {
+        std::thread thread;
+        int connection = -1; // its socket, while it serves one
+        std::optional<Waker> waker;
+        bool ended = false;
+    };
+
+    void work(Worker& self);
+    bool stays();
+    Descriptor accept_one(sockaddr_storage& remote);
+    void listen_on(int operation);
+    void keep_one_waiting();
+    void add_worker();
+    void serve(Worker& self, Descriptor fd, sockaddr_storage const& remote);
+    void converse(Worker& self, int fd, sockaddr_storage const& remote);
+    void drain(std::chrono::milliseconds time);
+    void join_ended();
 
     Listener listener_;
     ServerLimits limits_;
@@ -112,11 +131,13 @@ class Server {
     std::string name_;
     Counter& accepted_;
     Gauge& open_;
-    Waker changed_; // a connection ended, or stop() was called
+    Waker stop_; // stays awake: each worker that waits for a connection sees it
     std::atomic<bool> stopping_{false};
-    std::thread acceptor_;
-    std::list<std::unique_ptr<Connection>>
-        connections_; // touched by the accepting thread only, until it is joined
+    Descriptor poller_; // of the listener, which wakes one worker for a connection, and of stop_
+    std::condition_variable changed_; // a worker ended, or waits no more
+    std::mutex mutex_;                // guards what follows
+    std::list<Worker> workers_;
+    std::size_t waiting_ = 0; // workers that wait for a connection
 };
 
 // Runs one session over stdin and stdout or any pair of descriptors until either ends: policyd-spf under

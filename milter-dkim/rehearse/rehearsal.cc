@@ -62,7 +62,6 @@ class Recorder final : public milter::Editor {
     Result<> delete_recipient(std::string_view recipient) override {
         return note({Change::Kind::remove_recipient, 0, {}, std::string(recipient)});
     }
-    void progress() override {}
 
   private:
     Result<> note(Change change) {

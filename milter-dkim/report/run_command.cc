@@ -75,25 +75,6 @@ Result<pid_t> start(std::vector<std::string> arguments, Environment const& added
     return child;
 }
 
-// A thread that blocks SIGCHLD, as libmilter's do, has the child's end told to the main thread, which for
-// that moment takes no other signal: a SIGTERM then goes to libmilter's own thread, and that ends the milter.
-// Not blocked, SIGCHLD is dropped at once.
-class ChildSignalUnblocked {
-  public:
-    ChildSignalUnblocked() {
-        sigset_t child;
-        ::sigemptyset(&child);
-        ::sigaddset(&child, SIGCHLD);
-        ::pthread_sigmask(SIG_UNBLOCK, &child, &before_);
-    }
-    ~ChildSignalUnblocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-    ChildSignalUnblocked(ChildSignalUnblocked const&) = delete;
-    ChildSignalUnblocked& operator=(ChildSignalUnblocked const&) = delete;
-
-  private:
-    sigset_t before_;
-};
-
 // False: the deadline passed.
 bool wait_for_end(pid_t child, Deadline deadline) {
     net::Descriptor const fd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
@@ -112,7 +93,6 @@ Result<> run_program(std::vector<std::string> const& arguments, Environment cons
     auto const command = arguments.size() == 3 && arguments[1] == "-c" ? arguments[2] : join(arguments, " ");
     auto const file = input_file(input);
     if (!file) return std::unexpected(file.error());
-    ChildSignalUnblocked const unblocked;
     auto const child = start(arguments, added, file->get());
     if (!child) return std::unexpected(child.error());
     bool const ended = wait_for_end(*child, deadline);

@@ -47,11 +47,7 @@ struct Probe : Service {
     }
     Result<> reload() override { return reloaded; }
     void stop() override { listener.reset(); }
-    bool stops_itself = false; // and says so by a signal only then, as libmilter does
-    bool failed() const override {
-        if (stops_itself) ::kill(::getpid(), SIGTERM);
-        return broken || stops_itself;
-    }
+    bool failed() const override { return broken; }
 };
 
 // What a service manager sees: datagrams on NOTIFY_SOCKET.
@@ -106,15 +102,6 @@ int exit_of(pid_t child) {
 }
 
 } // namespace
-
-TEST_CASE("a service that ends because it heard the signal to stop first has not failed") {
-    Fixture f;
-    f.probe.stops_itself = true;
-    pid_t const child = f.start();
-    CHECK(f.manager.next().starts_with("READY=1"));
-    ::kill(child, SIGHUP); // so that it looks
-    CHECK(exit_of(child) == 0);
-}
 
 TEST_CASE("a daemon tells when it is ready, reloads on SIGHUP and stops on SIGTERM") {
     Fixture f;

@@ -282,7 +282,7 @@ TEST_CASE("with MultipleSignatures every row that matches signs") {
     CHECK(made("\nMultipleSignatures yes") == std::pair(true, true));
 }
 
-TEST_CASE("MilterDebug is libmilter's") {
+TEST_CASE("MilterDebug is asked for with the negotiation") {
     CHECK(negotiation(*World("MilterDebug 3").generation->configuration).debug_level == 3);
     CHECK(negotiation(*World().generation->configuration).debug_level == 0);
 }

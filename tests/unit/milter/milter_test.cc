@@ -1,7 +1,8 @@
-// libmilter behind our Session, driven over its wire protocol.
-#include "tests/unit/milter/milter_process.h"
+// A milter's sessions, driven by an MTA over a socket.
+#include "tests/unit/milter/running_milter.h"
 #include "tests/unit/support/catch.h"
 
+#include <semaphore>
 #include <stdexcept>
 #include <thread>
 
@@ -11,10 +12,16 @@ using milter::Verdict;
 
 namespace {
 
+// Where a session waits for its test.
+struct Gate {
+    std::binary_semaphore entered{0};
+    std::binary_semaphore open{0};
+};
+
 // Tells in inserted headers what it was given, and does what the message's "Do" header says.
 class EchoSession final : public milter::Session {
   public:
-    explicit EchoSession(milter::Offered offered) : offered_(offered) {}
+    explicit EchoSession(Gate* gate) : gate_(gate) {}
 
     Verdict connect(milter::Client const& client, milter::Macros const& macros) override {
         seen_ = "connect " + client.host + " " + client.address + " j=" + macros.get("j").value_or("-");
@@ -49,11 +56,12 @@ class EchoSession final : public milter::Session {
         return do_ == "skip" ? Verdict::skip() : Verdict::next();
     }
     Verdict end_of_message(milter::Editor& editor, milter::Macros const& macros) override {
-        if (do_ == "wait") std::this_thread::sleep_for(std::chrono::milliseconds(300));
-        if (do_ == "hang") std::this_thread::sleep_for(std::chrono::seconds(30));
+        if (do_ == "wait") {
+            gate_->entered.release();
+            gate_->open.acquire();
+        }
         if (do_ == "defer") return Verdict::tempfail("451", "4.7.5", "later");
         if (do_ == "drop") return Verdict::discard();
-        editor.progress();
         auto text = seen_ + "|body " + std::to_string(body_size_) + "|i=" + macros.get("i").value_or("-");
         if (!editor.insert_header(0, "X-Seen", text)) return Verdict::tempfail();
         if (!editor.change_header("Subject", 1, "")) return Verdict::tempfail();
@@ -61,7 +69,7 @@ class EchoSession final : public milter::Session {
     }
 
   private:
-    milter::Offered offered_;
+    Gate* gate_;
     std::string seen_;
     std::string do_;
     std::size_t body_size_ = 0;
@@ -69,15 +77,14 @@ class EchoSession final : public milter::Session {
 
 milter::Negotiation echo_negotiation() {
     using namespace milter::bits;
-    return {"echo",
-            add_headers | change_headers | set_macro_list,
+    return {add_headers | change_headers | set_macro_list,
             no_unknown | no_data | skip | leading_space,
             {{macros_end_of_headers, "i j"}}};
 }
 
-MilterProcess::Make const make_echo = [](Log&) -> milter::Factory {
-    return [](milter::Offered offered) { return std::make_unique<EchoSession>(offered); };
-};
+milter::Factory make_echo(Gate* gate = nullptr) {
+    return [gate](milter::Offered) { return std::make_unique<EchoSession>(gate); };
+}
 
 MilterReply const next{'c', ""};
 
@@ -112,8 +119,8 @@ std::string delete_subject() { return milter_number(1) + "Subject" + '\0' + '\0'
 } // namespace
 
 TEST_CASE("a whole message reaches the session and its edits reach the MTA in protocol 6") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto client = filter.client();
     auto const negotiated = client.negotiate();
     REQUIRE(negotiated);
     CHECK(negotiated->version == 6);
@@ -130,13 +137,11 @@ TEST_CASE("a whole message reaches the session and its edits reach the MTA in pr
                               "body 5|i=4XYZ")},
               {'m', delete_subject()},
               next});
-    CHECK(process.stop() == 0);
-    CHECK(process.log().empty());
 }
 
 TEST_CASE("protocol 2 gets no leading spaces, no macro list and no skip") {
-    MilterProcess process(echo_negotiation(), make_echo, {.inet = true});
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo(), "inet:0@127.0.0.1");
+    auto client = filter.client();
     auto const negotiated = client.negotiate(2, 0x3f, 0x7f);
     REQUIRE(negotiated);
     CHECK(negotiated->version == 2);
@@ -148,13 +153,12 @@ TEST_CASE("protocol 2 gets no leading spaces, no macro list and no skip") {
     auto const replies = message(client, "skip", "");
     CHECK(replies[0].data == insert_of("connect local  j=-|helo h|mail <a@example.org> SIZE=9 auth=PLAIN|"
                                        "rcpt <b@example.net>|Do=skip|body 5|i=4XYZ"));
-    CHECK(process.stop() == 0);
 }
 
 TEST_CASE("skip ends the body at once where the MTA knows it, and inside the milter where not") {
-    MilterProcess process(echo_negotiation(), make_echo);
+    RunningMilter filter(echo_negotiation(), make_echo());
     for (std::uint32_t const version : {6U, 2U}) {
-        auto client = process.client();
+        auto client = filter.client();
         version == 6 ? greet(client) : greet(client, 2, 0x3f, 0x7f);
         client.macros('M', {{"i", "Q"}});
         CHECK(client.mail("<>") == next);
@@ -165,35 +169,32 @@ TEST_CASE("skip ends the body at once where the MTA knows it, and inside the mil
         if (version == 2) CHECK(client.body("6789") == next);
         CHECK(client.end_of_message()[0].data.contains("body 5|"));
     }
-    CHECK(process.stop() == 0);
 }
 
 TEST_CASE("a reply's percent signs are doubled and its line ends become blanks") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto client = filter.client();
     greet(client);
     CHECK(client.mail("<a@example.org>") == next);
     CHECK(client.recipient("<percent@example.org>") ==
           MilterReply{'y', std::string("550 5.7.1 50%% of   it") + '\0'});
     CHECK(client.recipient("<b@example.net>") == next);
-    CHECK(process.stop() == 0);
 }
 
 TEST_CASE(
     "each verdict becomes its reply at the end of the message, and the connection serves the next one") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto client = filter.client();
     greet(client);
     CHECK(message(client, "defer") == std::vector<MilterReply>{{'y', std::string("451 4.7.5 later") + '\0'}});
     CHECK(message(client, "drop") == std::vector<MilterReply>{{'d', ""}});
     CHECK(message(client, "accept").back() == MilterReply{'a', ""});
     CHECK(message(client, "edit").back() == next);
-    CHECK(process.stop() == 0);
 }
 
 TEST_CASE("an exception in a session is a temporary failure and one log line") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto client = filter.client();
     greet(client);
     CHECK(client.mail("<a@example.org>") == next);
     CHECK(client.recipient("<b@example.net>") == next);
@@ -201,36 +202,39 @@ TEST_CASE("an exception in a session is a temporary failure and one log line") {
     CHECK(client.end_of_headers() == next);
     CHECK(client.body("x") == MilterReply{'t', ""});
     CHECK(message(client, "edit").back() == next);
-    CHECK(process.stop() == 0);
-    CHECK(process.log() == "error: body: internal error, the message is refused for now: no luck\n");
+    CHECK(filter.log.expect("body: internal error, the message is refused for now: no luck"));
 }
 
 TEST_CASE("an MTA that does not allow a needed action is refused with a line that names it") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto client = filter.client();
     CHECK_FALSE(client.negotiate(6, 0x101));
-    CHECK(process.stop() == 0);
-    CHECK(process.log() == "error: the MTA does not allow the milter actions 0x10; connection refused\n");
+    CHECK(filter.log.expect("the MTA does not allow the milter actions 0x10; connection refused"));
 }
 
 TEST_CASE("a session that fails to come up makes every stage a temporary failure") {
-    MilterProcess process(echo_negotiation(), [](Log&) -> milter::Factory {
-        return [](milter::Offered) -> std::unique_ptr<milter::Session> { throw std::runtime_error("full"); };
+    RunningMilter filter(echo_negotiation(), [](milter::Offered) -> std::unique_ptr<milter::Session> {
+        throw std::runtime_error("full");
     });
-    auto client = process.client();
+    auto client = filter.client();
     REQUIRE(client.negotiate());
     CHECK(client.connect("client.example", "192.0.2.7") == MilterReply{'t', ""});
-    CHECK(process.stop() == 0);
-    CHECK(process.log() == "error: negotiation: internal error: full\n");
+    CHECK(filter.log.expect("negotiation: internal error: full"));
 }
 
 TEST_CASE("garbage, a vanished client and a packet that is too long do not touch the next client") {
-    MilterProcess process(echo_negotiation(), make_echo);
-    for (auto const& octets :
-         {std::string("GET / HTTP/1.0\r\n\r\n"), milter_packet('O', "short"),
-          milter_number(0xffffffff) + std::string("O"), milter_number(0), milter_packet('Z', "?")}) {
-        auto client = process.client();
+    RunningMilter filter(echo_negotiation(), make_echo());
+    std::pair<std::string, std::string> const garbage[] = {
+        {"GET / HTTP/1.0\r\n\r\n", "a milter packet of 1195725856 octets"},
+        {milter_packet('O', "short"), "a milter negotiation out of place"},
+        {milter_number(0xffffffff) + "O", "a milter packet of 4294967295 octets"},
+        {milter_number(0), "a milter packet of 0 octets"},
+        {milter_packet('Z', "?"), "a milter command before the negotiation"}};
+    for (auto const& [octets, complaint] : garbage) {
+        auto client = filter.client();
         client.send_octets(octets);
+        CHECK_FALSE(client.receive());
+        CHECK(filter.log.expect("closed: " + complaint));
     }
     auto const transcript =
         milter_packet('O', milter_number(6) + milter_number(0x1ff) + milter_number(0x1fffff)) +
@@ -238,64 +242,60 @@ TEST_CASE("garbage, a vanished client and a packet that is too long do not touch
         milter_packet('M', std::string("<a@example.org>") + '\0') +
         milter_packet('L', std::string("Do\0 edit\0", 9)) + milter_packet('N', "");
     for (std::size_t size = 0; size <= transcript.size(); size += 7)
-        process.client().send_octets(std::string_view(transcript).substr(0, size));
-    auto client = process.client();
+        filter.client().send_octets(std::string_view(transcript).substr(0, size));
+    auto client = filter.client();
     greet(client);
     CHECK(message(client, "edit").back() == next);
-    CHECK(process.stop() == 0);
 }
 
-TEST_CASE("stopping answers the message in hand, defers the others and ends at once") {
-    for (bool const replaced : {false, true}) {
-        INFO("socket replaced: " << replaced);
-        MilterProcess process(echo_negotiation(), make_echo, {.replace_socket = replaced});
-        auto waiting = process.client();
-        greet(waiting);
-        auto idle = process.client();
-        greet(idle);
-        auto half = process.client();
-        greet(half);
-        CHECK(half.mail("<a@example.org>") == next);
-        begin_message(waiting, "wait");
-        std::vector<MilterReply> answer;
-        std::thread eom([&] { answer = waiting.end_of_message(); });
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        std::optional<MilterReply> deferred;
-        std::thread late([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(50));
-            deferred = half.recipient("<b@example.net>");
-        });
-        CHECK(process.stop() == 0);
-        eom.join();
-        late.join();
-        REQUIRE(answer.size() == 3);
-        CHECK(answer.back() == next);
-        CHECK(deferred == MilterReply{'t', ""});
-        // libmilter alone needs five seconds: its listener sleeps in poll(2).
-        CHECK(process.stop_time() < std::chrono::milliseconds(3000));
-        CHECK(process.log().empty());
-    }
-}
-
-TEST_CASE("a callback that does not end in time is left behind, and the caller is told") {
-    MilterProcess process(echo_negotiation(), make_echo, {.grace = std::chrono::milliseconds(200)});
-    auto client = process.client();
-    greet(client);
-    begin_message(client, "hang");
-    std::thread eom([&] { client.end_of_message(); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    CHECK(process.stop() == 3);
+TEST_CASE("stopping answers the message in hand, defers one on its way and closes what is idle") {
+    Gate gate;
+    RunningMilter filter(echo_negotiation(), make_echo(&gate));
+    auto waiting = filter.client();
+    greet(waiting);
+    auto idle = filter.client();
+    greet(idle);
+    auto half = filter.client();
+    greet(half);
+    CHECK(half.mail("<a@example.org>") == next);
+    begin_message(waiting, "wait");
+    std::vector<MilterReply> answer;
+    std::thread eom([&] { answer = waiting.end_of_message(); });
+    gate.entered.acquire();
+    bool drained = false;
+    std::thread stop([&] { drained = filter.server.stop(std::chrono::seconds(30)); });
+    CHECK_FALSE(idle.receive()); // closed: it stops
+    CHECK(half.recipient("<b@example.net>") == MilterReply{'t', ""});
+    CHECK_FALSE(half.receive());
+    gate.open.release();
     eom.join();
+    stop.join();
+    CHECK(drained);
+    REQUIRE(answer.size() == 3);
+    CHECK(answer.back() == next);
 }
 
-TEST_CASE("a Unix and an inet listener both work when libmilter's own socket has to be replaced") {
-    for (bool const inet : {false, true}) {
-        MilterProcess process(echo_negotiation(), make_echo, {.inet = inet, .replace_socket = true});
-        for (int round = 0; round < 3; ++round) {
-            auto client = process.client();
-            greet(client);
-            CHECK(message(client, "edit").back() == next);
-        }
-        CHECK(process.stop() == 0);
-    }
+TEST_CASE("a session that does not end in time is left behind, and the caller is told") {
+    Gate gate;
+    RunningMilter filter(echo_negotiation(), make_echo(&gate));
+    auto client = filter.client();
+    greet(client);
+    begin_message(client, "wait");
+    client.send('E', {});
+    gate.entered.acquire();
+    CHECK_FALSE(filter.server.stop(std::chrono::milliseconds(10)));
+    gate.open.release(); // what a daemon would leave with _exit()
+}
+
+TEST_CASE("a reload changes what is asked on connections that come later") {
+    RunningMilter filter(echo_negotiation(), make_echo());
+    auto before = filter.client();
+    greet(before);
+    auto other = echo_negotiation();
+    other.actions = milter::bits::add_headers;
+    filter.server.renegotiate(other);
+    auto const negotiated = filter.client().negotiate();
+    REQUIRE(negotiated);
+    CHECK(negotiated->actions == milter::bits::add_headers);
+    CHECK(message(before, "edit").back() == next);
 }

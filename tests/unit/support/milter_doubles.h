@@ -50,7 +50,6 @@ class Notes final : public milter::Editor {
     Result<> delete_recipient(std::string_view recipient) override {
         return note(fmt::format("rcpt- {}", recipient));
     }
-    void progress() override {}
 
   private:
     Result<> note(std::string const& line) {
