@@ -103,14 +103,23 @@ class _Server:
 
     def freeze(self):
         self._signal(signal.SIGSTOP)
+        wait_until(self._frozen, 10, f"{self.name} to stand still")
 
     def thaw(self):
         self._signal(signal.SIGCONT)
 
     def _signal(self, number):
-        """To the server and its children: PostgreSQL's have process groups of their own."""
-        for pid in (self._process.pid, *children_of(self._process.pid)):
+        for pid in self._processes():
             os.kill(pid, number)
+
+    def _processes(self):
+        """The server and its children: PostgreSQL's have process groups of their own."""
+        return (self._process.pid, *children_of(self._process.pid))
+
+    def _frozen(self):
+        """Each thread stops on its own, and until then goes on with what it is at."""
+        return all(task.read_text().rpartition(")")[2].split()[0] in "TZ" for pid in self._processes()
+                   for task in Path(f"/proc/{pid}/task").glob("*/stat"))
 
     def _alive(self):
         if self._process.ended():
