@@ -53,6 +53,7 @@ class Teller {
         tell_tables();
         tell_recipients();
         page_.row("so", conclusion());
+        tell_scripts();
         for (auto const& line : decision_.lines)
             if (!line.why && line.level >= LogLevel::warning) page_.row("!", line.text);
     }
@@ -144,6 +145,16 @@ class Teller {
         for (auto const& recipient : about_.envelope.recipients) membership("DontSignMailTo", set, recipient);
     }
 
+    // They are run for what is told below, where they may have decided otherwise.
+    void tell_scripts() {
+        auto const tell = [&](std::string_view name, std::optional<lua::Script> const& script) {
+            if (script) page_.row(name, script->path + " may decide otherwise: see what is done");
+        };
+        tell("SetupPolicyScript", configuration_.setup_script);
+        tell("ScreenPolicyScript", configuration_.screen_script);
+        tell("FinalPolicyScript", configuration_.final_script);
+    }
+
     std::string conclusion() const {
         switch (decision_.action) {
         case Decision::Action::pass: return "it passes, neither signed nor verified";
@@ -152,6 +163,7 @@ class Teller {
         case Decision::Action::verify: return "it is verified";
         case Decision::Action::malformed: return "no sender can be read from it: it is told to be malformed";
         case Decision::Action::tempfail: return "it cannot be told now, or its key is not to be had: put off";
+        case Decision::Action::scripted: break; // not here, where no script has run
         }
         return {};
     }

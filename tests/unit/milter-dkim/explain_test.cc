@@ -135,6 +135,20 @@ TEST_CASE("the explanation's end is what the decision says, whoever sends") {
             }
 }
 
+TEST_CASE("scripts that may decide otherwise are named, and what they decide is told") {
+    TempDir dir;
+    auto const script = dir.write("s", "odkim.set_result(ctx, SMFIS_DISCARD)");
+    World world("SetupPolicyScript " + script + "\nFinalPolicyScript " + script);
+    auto const text = explain::explanation(case_of(world, world.plain, from_us()));
+    INFO(text);
+    for (auto const* name : {"SetupPolicyScript ", "FinalPolicyScript "})
+        CHECK(text.contains("\n  " + std::string(name) + script + " "));
+    CHECK_FALSE(text.contains("ScreenPolicyScript"));
+    CHECK(text.contains("  answer          the message is thrown away"));
+    World const without;
+    CHECK_FALSE(explain::explanation(case_of(without, without.plain, from_us())).contains("PolicyScript"));
+}
+
 TEST_CASE("a page folds long rows and shows no control octets") {
     explain::Page page;
     page.title("Title");
