@@ -24,6 +24,8 @@ constexpr auto look_every = milliseconds(5); // at workers that do not come back
 constexpr int quiet_looks = 100;             // then the host sleeps until all workers are busy again
 constexpr auto worker_idle_time = milliseconds(10'000);
 constexpr auto idle_look_every = std::chrono::seconds(60);
+constexpr std::size_t quick_workers = 1;     // are enough as long as every turn is a quick one
+constexpr auto quick_turn = milliseconds(4); // from taking clients to their answers
 
 bool wait_for(int fd, short events, Deadline deadline) {
     pollfd waiting{fd, events, 0};
@@ -38,20 +40,35 @@ bool wait_for(int fd, short events, Deadline deadline) {
 
 Crowd::Crowd(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory, Log& log,
              Metrics& metrics, std::string name)
-    : listener_(std::move(listener)), limits_(limits), least_workers_(std::max<std::size_t>(workers, 1)),
-      factory_(std::move(factory)), log_(log), name_(std::move(name)),
+    : listener_(std::move(listener)), limits_(limits), usual_workers_(std::max<std::size_t>(workers, 1)),
+      least_workers_(usual_workers_), factory_(std::move(factory)), log_(log), name_(std::move(name)),
       accepted_(metrics.counter("postern_connections_total", "Connections accepted.",
                                 fmt::format("listener=\"{}\"", name_))),
       open_(metrics.gauge("postern_connections_open", "Connections open now.",
                           fmt::format("listener=\"{}\"", name_))),
-      poller_(::epoll_create1(EPOLL_CLOEXEC)), next_idle_look_(Clock::now() + idle_look_every) {
+      poller_(::epoll_create1(EPOLL_CLOEXEC)),
+      handed_over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)),
+      next_idle_look_(Clock::now() + idle_look_every) {
     if (!poller_) throw std::system_error(errno, std::system_category(), "epoll_create1");
+    if (!handed_over_) throw std::system_error(errno, std::system_category(), "eventfd");
+    epoll_event event{EPOLLIN, {.ptr = &handed_over_}};
+    ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, handed_over_.get(), &event);
+    together_ = [](std::vector<Turn> turns) {
+        for (auto& turn : turns) turn.let_session_answer();
+    };
 }
 
 Crowd::~Crowd() { stop(); }
 
+void Crowd::answer_together(Together together) {
+    together_ = std::move(together);
+    most_at_once_ = max_together;
+    at_once_ = max_together;
+    least_workers_ = std::min(quick_workers, usual_workers_);
+}
+
 void Crowd::start() {
-    add_workers(least_workers_);
+    add_workers(least_workers_, least_workers_);
     host_ = std::thread([this] { host(); });
 }
 
@@ -79,6 +96,7 @@ void Crowd::stop() {
     }
     for (auto& worker : workers_) worker.thread.join();
     workers_.clear();
+    work_.clear();
     open_.add(-static_cast<std::int64_t>(clients_.size()));
     clients_.clear();
 }
@@ -157,7 +175,7 @@ void Crowd::watch_workers() {
     bool const busy = waiting_ == 0;
     bool const stuck = busy && rounds_seen_ == rounds;
     rounds_seen_ = rounds;
-    if (stuck) add_workers(next_workers_);
+    if (stuck) add_workers(next_workers_, std::max(usual_workers_, limits_.max_connections));
     next_workers_ = stuck ? next_workers_ * 2 : 1;
     quiet_looks_ = busy ? 0 : quiet_looks_ + 1;
     join_ended();
@@ -176,9 +194,8 @@ void Crowd::close_idle() {
         if (client->heard < oldest) ::shutdown(fd, SHUT_RDWR);
 }
 
-void Crowd::add_workers(std::size_t count) {
+void Crowd::add_workers(std::size_t count, std::size_t most) {
     std::lock_guard const lock(mutex_);
-    auto const most = std::max(least_workers_, limits_.max_connections);
     for (; count > 0 && staying_ < most; --count) {
         auto& worker = workers_.emplace_back();
         try {
@@ -202,26 +219,101 @@ void Crowd::join_ended() {
 
 // ---- The workers' threads -------------------------------------------------------------------------------
 
+// What one worker takes in one go.
+struct Crowd::Hands {
+    std::array<epoll_event, max_together> events{};
+    std::vector<std::string> buffers; // of the clients, in the same order
+};
+
 void Crowd::work(Worker& self) {
-    std::string buffer(limits_.read_size, '\0');
+    Hands hands;
     while (!stopping_) {
-        epoll_event event{};
         ++waiting_;
-        int const count = ::epoll_wait(poller_.get(), &event, 1, static_cast<int>(worker_idle_time.count()));
+        int const count = ::epoll_wait(poller_.get(), hands.events.data(), static_cast<int>(at_once_.load()),
+                                       static_cast<int>(worker_idle_time.count()));
         bool const last = --waiting_ == 0;
         if (count < 0) continue;
         if (count == 0 && may_leave()) break;
         if (count == 0) continue;
-        if (event.data.ptr == nullptr) break; // stop()
         if (last && !watched_.exchange(true)) waker_.wake();
-        serve(*static_cast<Client*>(event.data.ptr), buffer);
+        if (!serve(hands, static_cast<std::size_t>(count))) break;
         ++rounds_;
     }
+    while (work_handed_over()) continue; // what was given away while everybody stopped
     {
         std::lock_guard const lock(mutex_);
         self.ended = true; // from here on it touches nothing that join_ended() holds
     }
     waker_.wake();
+}
+
+// False at stop().
+bool Crowd::serve(Hands& hands, std::size_t count) {
+    auto const begun = Clock::now();
+    bool stops = false;
+    bool has_work = false;
+    std::vector<Turn> turns;
+    turns.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        auto* const what = hands.events[i].data.ptr;
+        stops |= what == nullptr;
+        has_work |= what == &handed_over_;
+        if (what == nullptr || what == &handed_over_) continue;
+        if (hands.buffers.size() == turns.size()) hands.buffers.emplace_back(limits_.read_size, '\0');
+        auto& client = *static_cast<Client*>(what);
+        auto const bytes = read(client, hands.buffers[turns.size()]);
+        if (bytes && !bytes->empty())
+            turns.emplace_back(*this, client, *bytes);
+        else
+            settle(client, bytes ? Result<std::string>(std::string()) : std::unexpected(bytes.error()));
+    }
+    try {
+        if (!turns.empty()) together_(std::move(turns));
+    } catch (std::exception const& broken) {
+        log_.error("{}: clients closed by a failure of our own: {}", name_, broken.what());
+    }
+    if (has_work) work_handed_over();
+    judge_pace(count, Clock::now() - begun);
+    return !stops;
+}
+
+// The next ones that come together are more, or fewer, so that none waits long for its neighbours; and when a
+// database is slow there are more who ask it.
+void Crowd::judge_pace(std::size_t taken, Clock::duration took) {
+    auto const now = at_once_.load();
+    if (took <= quick_turn) {
+        if (taken >= now) at_once_ = std::min(now * 2, most_at_once_);
+        return;
+    }
+    at_once_ = std::max<std::size_t>(now / 2, 1);
+    if (waiting_ == 0) add_workers(1, usual_workers_);
+}
+
+void Crowd::hand_over(Work work) {
+    {
+        std::lock_guard const lock(mutex_);
+        work_.push_back(std::move(work));
+    }
+    std::uint64_t const one = 1;
+    [[maybe_unused]] auto const written = ::write(handed_over_.get(), &one, sizeof one);
+}
+
+bool Crowd::work_handed_over() {
+    std::uint64_t one = 0;
+    if (::read(handed_over_.get(), &one, sizeof one) != sizeof one) return false; // another worker has it
+    Work work;
+    {
+        std::lock_guard const lock(mutex_);
+        if (work_.empty()) return false;
+        work = std::move(work_.front());
+        work_.pop_front();
+    }
+    try {
+        work();
+    } catch (std::exception const& broken) {
+        log_.error("{}: clients closed by a failure of our own: {}", name_, broken.what());
+    }
+    return true;
 }
 
 bool Crowd::may_leave() {
@@ -231,13 +323,36 @@ bool Crowd::may_leave() {
     return true;
 }
 
-void Crowd::serve(Client& client, std::string& buffer) {
+Crowd::Turn::~Turn() {
+    if (client_ != nullptr) answer(closed(""));
+}
+
+Session& Crowd::Turn::session() const { return *client_->session; }
+
+void Crowd::Turn::answer(Result<std::string> reply) {
+    crowd_->settle(*std::exchange(client_, nullptr), reply);
+}
+
+// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
+void Crowd::Turn::let_session_answer() {
+    Result<std::string> reply;
+    try {
+        reply = client_->session->receive(bytes_);
+    } catch (std::exception const& broken) {
+        crowd_->log_.error("{}: client={} closed by a failure of our own: {}", crowd_->name_,
+                           client_->peer.to_string(), broken.what());
+        reply = closed("");
+    }
+    answer(std::move(reply));
+}
+
+void Crowd::settle(Client& client, Result<std::string> const& reply) {
     Result<> done;
     {
         // Whoever has the client next sees all that was done here; the kernel alone would see to it, but says
         // so to no tool.
         std::lock_guard const turn(client.turn);
-        done = answer_guarded(client, buffer);
+        done = reply ? send(client, *reply) : Result<>(std::unexpected(reply.error()));
         if (done) done = arm(client, EPOLL_CTL_MOD);
     }
     if (!done) finish(client, done.error());
@@ -251,26 +366,15 @@ Result<> Crowd::arm(Client& client, int operation) const {
     return {};
 }
 
-// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
-Result<> Crowd::answer_guarded(Client& client, std::string& buffer) {
-    try {
-        return answer(client, buffer);
-    } catch (std::exception const& broken) {
-        log_.error("{}: client={} closed by a failure of our own: {}", name_, client.peer.to_string(),
-                   broken.what());
-        return closed("");
-    }
-}
-
-Result<> Crowd::answer(Client& client, std::string& buffer) {
+// Empty: nothing came after all.
+Result<std::string_view> Crowd::read(Client& client, std::string& buffer) const {
+    std::lock_guard const turn(client.turn);
     auto const size = ::read(client.fd.get(), buffer.data(), buffer.size());
-    if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) return {};
+    if (size < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK)) return std::string_view();
     if (size == 0 || (size < 0 && errno == ECONNRESET)) return closed("the peer went away");
     if (size < 0) return system_error("read", errno);
     client.heard.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
-    auto reply = client.session->receive({buffer.data(), static_cast<std::size_t>(size)});
-    if (!reply) return std::unexpected(std::move(reply).error());
-    return send(client, *reply);
+    return std::string_view(buffer.data(), static_cast<std::size_t>(size));
 }
 
 Result<> Crowd::send(Client const& client, std::string_view bytes) const {

@@ -6,12 +6,19 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <sys/epoll.h>
 
 namespace postern::net {
 
@@ -21,11 +28,44 @@ namespace postern::net {
 // because a database is slow or silent, more are started, at most one for each connection: no lookup waits
 // for another that a database holds up.
 class Crowd {
+    struct Client;
+
   public:
+    // A client that sent something, in the hands of whoever is to answer it.
+    class Turn {
+      public:
+        Turn(Crowd& crowd, Client& client, std::string_view bytes)
+            : crowd_(&crowd), client_(&client), bytes_(bytes) {}
+        Turn(Turn&& other) noexcept
+            : crowd_(other.crowd_), client_(std::exchange(other.client_, nullptr)), bytes_(other.bytes_) {}
+        Turn& operator=(Turn&&) = delete;
+        ~Turn(); // without an answer, the connection ends
+
+        Session& session() const;
+        std::string_view bytes() const { return bytes_; } // only in the call that brought the turn
+        // Once. From here on the session belongs to the next turn; an error ends the connection.
+        void answer(Result<std::string> reply);
+        void let_session_answer();
+
+      private:
+        Crowd* crowd_;
+        Client* client_; // nullptr: has been answered, or moved from
+        std::string_view bytes_;
+    };
+    using Together = std::function<void(std::vector<Turn> turns)>;
+    using Work = std::move_only_function<void()>;
+
     // workers: how many threads there are at least.
     Crowd(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory, Log& log,
           Metrics& metrics, std::string name);
     ~Crowd(); // stops
+
+    // Before start(). Clients that wait at the same time are answered by one call; as many as could lately be
+    // answered quickly, at most max_together. One worker does it as long as it is quick.
+    void answer_together(Together together);
+    static constexpr std::size_t max_together = 64;
+    // Another worker than the one that calls does it: what may be held up, and what should not wait for that.
+    void hand_over(Work work);
 
     void start();
     // No new connections; those with a request under way get drain_timeout. Joins every thread.
@@ -51,29 +91,37 @@ class Crowd {
     int host_timeout();
     void watch_workers();
     void close_idle();
-    void add_workers(std::size_t count);
+    void add_workers(std::size_t count, std::size_t most);
     void join_ended();
+    struct Hands;
     void work(Worker& self);
     bool may_leave();
-    void serve(Client& client, std::string& buffer);
+    bool serve(Hands& hands, std::size_t count);
+    Result<std::string_view> read(Client& client, std::string& buffer) const;
+    void judge_pace(std::size_t taken, Clock::duration took);
+    bool work_handed_over();
+    void settle(Client& client, Result<std::string> const& reply);
     Result<> arm(Client& client, int operation) const;
-    Result<> answer_guarded(Client& client, std::string& buffer);
-    Result<> answer(Client& client, std::string& buffer);
     Result<> send(Client const& client, std::string_view bytes) const;
     void finish(Client& client, Error const& why);
 
     Listener listener_;
     ServerLimits limits_;
+    std::size_t usual_workers_;
     std::size_t least_workers_;
     SessionFactory factory_;
+    Together together_;
+    std::size_t most_at_once_ = 1;
     Log& log_;
     std::string name_;
     Counter& accepted_;
     Gauge& open_;
     Descriptor poller_;
-    Waker waker_;   // of the host: look again
-    Waker no_wake_; // for the sessions, which do not use it
+    Waker waker_;            // of the host: look again
+    Waker no_wake_;          // for the sessions, which do not use it
+    Descriptor handed_over_; // counts work_
     std::atomic<bool> stopping_{false};
+    std::atomic<std::size_t> at_once_{1};    // clients that a worker takes, 1 to most_at_once_
     std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
     std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
     std::atomic<bool> watched_{false};       // the host looks whether workers come back
@@ -85,6 +133,7 @@ class Crowd {
     std::thread host_;
     mutable std::mutex mutex_; // guards what follows
     std::unordered_map<int, std::unique_ptr<Client>> clients_;
+    std::deque<Work> work_; // goes before clients_
     std::list<Worker> workers_;
     std::size_t staying_ = 0; // workers that did not decide to end
 };

@@ -6,6 +6,7 @@
 #include "tests/unit/support/temp_dir.h"
 #include "tests/unit/support/test_log.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -65,7 +66,7 @@ struct World {
     std::atomic<int> failures{0}; // of the factory that are still to come
     std::unique_ptr<Crowd> crowd;
 
-    explicit World(net::ServerLimits limits = {}, std::size_t workers = 1) {
+    explicit World(net::ServerLimits limits = {}, std::size_t workers = 1, bool starts = true) {
         auto listener = net::Listener::open(*net::parse_listen_address("unix:" + dir.path("s")));
         REQUIRE(listener);
         crowd = std::make_unique<Crowd>(
@@ -75,7 +76,7 @@ struct World {
                 return std::make_unique<Echo>(database);
             },
             log, metrics, "test");
-        crowd->start();
+        if (starts) crowd->start();
     }
     ~World() {
         database.thaw();
@@ -172,6 +173,85 @@ TEST_CASE("At the limit of a crowd's connections the next one waits, and is serv
     auto got = third.receive();
     if (got == "hello\n") got += third.receive();
     CHECK(got == "hello\nx\n");
+}
+
+TEST_CASE("Clients that wait at the same time are answered by one call, and what is handed over by another "
+          "worker") {
+    World world({.drain_timeout = 20s}, 4, false);
+    std::mutex mutex; // guards seen
+    std::vector<std::size_t> seen;
+    world.crowd->answer_together([&](std::vector<Crowd::Turn> turns) {
+        {
+            std::lock_guard const lock(mutex);
+            seen.push_back(turns.size());
+        }
+        for (auto& turn : turns) {
+            if (turn.bytes().starts_with("drop")) continue;
+            if (!turn.bytes().starts_with("slow")) {
+                turn.let_session_answer();
+                continue;
+            }
+            world.crowd->hand_over([&world, turn = std::move(turn)]() mutable {
+                world.database.wait();
+                turn.answer(std::string("late\n"));
+            });
+        }
+    });
+    world.crowd->start();
+    std::list<Client> slow, quick;
+    for (int i = 0; i < 8; ++i) {
+        CHECK(slow.emplace_back(world).receive() == "hello\n");
+        CHECK(quick.emplace_back(world).receive() == "hello\n");
+    }
+    for (auto& client : slow) client.send("slow\n");
+    for (auto& client : quick) CHECK(client.ask("x\n") == "x\n");
+    CHECK(world.database.was_asked(8));
+    for (auto& client : quick) CHECK(client.ask("y\n") == "y\n");
+    Client dropped(world);
+    CHECK(dropped.receive() == "hello\n");
+    CHECK(dropped.ask("drop\n") == "(closed)");
+    world.database.thaw();
+    for (auto& client : slow) CHECK(client.receive() == "late\n");
+    std::lock_guard const lock(mutex);
+    CHECK(std::ranges::max(seen) <= Crowd::max_together);
+}
+
+TEST_CASE("Clients that are answered together by something that breaks are closed, and others are served") {
+    World world({}, 2, false);
+    world.crowd->answer_together([](std::vector<Crowd::Turn> turns) {
+        if (turns.front().bytes().starts_with("throw")) throw std::runtime_error("broken");
+        for (auto& turn : turns) turn.let_session_answer();
+    });
+    world.crowd->start();
+    Client broken(world), served(world);
+    CHECK(broken.receive() == "hello\n");
+    CHECK(broken.ask("throw\n") == "(closed)");
+    CHECK(served.receive() == "hello\n");
+    CHECK(served.ask("x\n") == "x\n");
+    world.crowd->stop(); // the line may come after the closing
+    CHECK(world.log.expect("closed by a failure of our own: broken"));
+}
+
+TEST_CASE("A stopping crowd finishes what was handed over") {
+    World world({.drain_timeout = 20s}, 2, false);
+    world.crowd->answer_together([&world](std::vector<Crowd::Turn> turns) {
+        for (auto& turn : turns)
+            world.crowd->hand_over([&world, turn = std::move(turn)]() mutable {
+                world.database.wait();
+                turn.answer(std::string("late\n"));
+            });
+    });
+    world.crowd->start();
+    std::list<Client> clients;
+    for (int i = 0; i < 4; ++i) {
+        CHECK(clients.emplace_back(world).receive() == "hello\n");
+        clients.back().send("slow\n");
+    }
+    CHECK(world.database.was_asked(4));
+    std::thread stopper([&] { world.crowd->stop(); });
+    world.database.thaw();
+    for (auto& client : clients) CHECK(client.receive() == "late\n");
+    stopper.join();
 }
 
 TEST_CASE("A stopping crowd answers what was asked and closes what is idle") {
