@@ -25,6 +25,28 @@ std::string escape_mariadb(std::string_view text) {
 
 } // namespace
 
+Result<> Connection::query_all(std::span<Query const> queries, Answers& answers) {
+    return one_by_one(queries, answers, [this](Query const& query, std::function<void()> const&) {
+        return this->query(*query.statement, query.values, query.deadline);
+    });
+}
+
+Result<> Connection::one_by_one(std::span<Query const> queries, Answers& answers, AskOne const& ask) {
+    auto count = queries.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        auto rows = ask(queries[i], [&] {
+            std::vector<std::size_t> rest;
+            for (auto next = i + 1; next < count; ++next) rest.push_back(next);
+            count = i + 1;
+            if (!rest.empty()) answers.take_back(std::move(rest));
+        });
+        if (!rows && rows.error().kind == ErrorKind::temporary)
+            return std::unexpected(std::move(rows).error());
+        answers.answer(i, std::move(rows));
+    }
+    return {};
+}
+
 std::string ServerSettings::option(std::string_view name) const {
     std::string found;
     for (auto const& [key, value] : options)

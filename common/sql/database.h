@@ -4,7 +4,10 @@
 #include "common/base/clock.h"
 #include "common/base/error.h"
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +34,25 @@ struct Statement {
     std::size_t parameters() const { return fragments.size() - 1; }
 };
 
+struct Query {
+    Statement const* statement;
+    std::span<std::string const> values;
+    Deadline deadline;
+};
+
+// Where the answers to several queries go, by their place in the list; each is answered once.
+class Answers {
+  public:
+    virtual ~Answers() = default;
+    virtual void answer(std::size_t which, Result<Rows> rows) = 0;
+    // These are held up by one that takes long, and somebody else is to ask them, each for itself. They may
+    // run twice. Their values need not live any longer.
+    virtual void take_back(std::vector<std::size_t> which) = 0;
+};
+
+// After so long without an answer, what was asked together is asked singly.
+inline constexpr std::chrono::milliseconds batch_patience{20};
+
 enum class Driver { postgresql, mariadb, sqlite };
 
 // One open connection, used by one thread at a time. After a temporary error the pool throws it away.
@@ -42,8 +64,18 @@ class Connection {
     // A statement that gives no result set (a procedure without SELECT) gives no columns.
     virtual Result<Rows> query(Statement const& statement, std::span<std::string const> values,
                                Deadline deadline) = 0;
+    // Several at once, for less than each of them would cost alone. What has no answer afterwards is to be
+    // asked singly. Success: the connection goes on. ErrorKind::temporary: it failed, or its server did.
+    // ErrorKind::permanent: the server is well, but this connection cannot go on.
+    virtual Result<> query_all(std::span<Query const> queries, Answers& answers);
     // False when the server has closed an idle connection, or the database file was replaced. Never waits.
     virtual bool healthy() = 0;
+
+  protected:
+    // For drivers that ask one after the other: overdue is to be called when the answer takes longer than
+    // batch_patience, and lets others ask what comes behind.
+    using AskOne = std::function<Result<Rows>(Query const& query, std::function<void()> overdue)>;
+    static Result<> one_by_one(std::span<Query const> queries, Answers& answers, AskOne const& ask);
 };
 
 // Where and how to connect; made from a .cf file's or dovecot-sql.conf.ext's settings.

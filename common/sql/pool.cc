@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -70,6 +71,7 @@ class Pool::Impl {
     ~Impl();
 
     Result<Rows> query(Statement const& statement, std::span<std::string const> values, Deadline deadline);
+    void query_all(std::span<Query const> queries, Answers& answers);
     Driver driver() const { return driver_; }
 
   private:
@@ -90,8 +92,11 @@ class Pool::Impl {
     std::string why_all_down() const;
     void close_idle();
 
+    Counter& batched();
+
     PoolSettings settings_;
     Log& log_;
+    Metrics& metrics_;
     Driver driver_;
     Gauge& open_;
     Gauge& busy_;
@@ -99,6 +104,7 @@ class Pool::Impl {
     Counter& refused_;
     Counter& failed_;
     Histogram& seconds_;
+    std::atomic<Counter*> batched_{nullptr};
 
     std::mutex mutex_;            // guards everything below
     std::deque<Waiter*> waiters_; // the longest waiting first; each waits in wait()
@@ -113,7 +119,7 @@ class Pool::Impl {
 };
 
 Pool::Impl::Impl(PoolSettings settings, Log& log, Metrics& metrics)
-    : settings_(std::move(settings)), log_(log),
+    : settings_(std::move(settings)), log_(log), metrics_(metrics),
       driver_(settings_.servers.empty() ? Driver::sqlite : settings_.servers.front().driver),
       open_(metrics.gauge("postern_sql_connections", "Open database connections.",
                           label("pool", settings_.name))),
@@ -154,6 +160,79 @@ Result<Rows> Pool::Impl::query(Statement const& statement, std::span<std::string
     seconds_.observe(std::chrono::duration<double>(Clock::now() - begun).count());
     (rows ? answered_ : rows.error().kind == ErrorKind::permanent ? refused_ : failed_).add();
     return rows;
+}
+
+namespace {
+
+// Passes on what the connection says, and knows what it did not say.
+class Tally final : public Answers {
+  public:
+    Tally(Answers& to, std::string const& server, std::size_t count)
+        : to_(to), server_(server), open_(count, true) {}
+    void answer(std::size_t which, Result<Rows> rows) override {
+        open_[which] = false;
+        if (rows) rows->server = server_;
+        ++(rows ? answered : rows.error().kind == ErrorKind::permanent ? refused : failed);
+        to_.answer(which, std::move(rows));
+    }
+    void take_back(std::vector<std::size_t> which) override {
+        for (auto const each : which) open_[each] = false;
+        to_.take_back(std::move(which));
+    }
+    bool is_open(std::size_t which) const { return open_[which]; }
+
+    std::size_t answered = 0;
+    std::size_t refused = 0;
+    std::size_t failed = 0;
+
+  private:
+    Answers& to_;
+    std::string const& server_;
+    std::vector<bool> open_;
+};
+
+} // namespace
+
+// Only the programs that ask several at once have it.
+Counter& Pool::Impl::batched() {
+    if (batched_ == nullptr)
+        batched_ = &metrics_.counter("postern_sql_batched_queries_total",
+                                     "Queries that went to the database together with others.",
+                                     label("pool", settings_.name));
+    return *batched_;
+}
+
+// What a connection that failed left is asked again like any other query.
+void Pool::Impl::query_all(std::span<Query const> queries, Answers& answers) {
+    if (queries.empty()) return;
+    auto const begun = Clock::now();
+    auto lease = acquire(queries.front().deadline);
+    if (!lease) {
+        failed_.add(queries.size());
+        for (std::size_t i = 0; i < queries.size(); ++i) answers.answer(i, std::unexpected(lease.error()));
+        return;
+    }
+    batched().add(queries.size());
+    Tally tally(answers, hosts_[lease->host].name, queries.size());
+    busy_.add(1);
+    auto const done = lease->connection->query_all(queries, tally);
+    busy_.add(-1);
+    bool const late =
+        std::ranges::all_of(queries, [](Query const& query) { return query.deadline.expired(); });
+    bool const failed = !done && done.error().kind != ErrorKind::permanent;
+    bool const blame = failed && (late ? settings_.servers.size() > 1 : lease->fresh);
+    if (done)
+        give_back(std::move(*lease));
+    else
+        give_up(std::move(*lease), done.error(), blame);
+    auto const took = std::chrono::duration<double>(Clock::now() - begun).count();
+    for (auto i = tally.answered + tally.refused + tally.failed; i > 0; --i) seconds_.observe(took);
+    answered_.add(tally.answered);
+    refused_.add(tally.refused);
+    failed_.add(tally.failed);
+    for (std::size_t i = 0; i < queries.size(); ++i)
+        if (tally.is_open(i))
+            answers.answer(i, query(*queries[i].statement, queries[i].values, queries[i].deadline));
 }
 
 // An old connection that fails says only that it is old: all of its host's go, and the statement is run once
@@ -375,6 +454,8 @@ Result<Rows> Pool::query(Statement const& statement, std::span<std::string const
 }
 
 std::string Pool::escape(std::string_view text) const { return sql::escape(impl_->driver(), text); }
+
+void Pool::query_all(std::span<Query const> queries, Answers& answers) { impl_->query_all(queries, answers); }
 
 Driver Pool::driver() const { return impl_->driver(); }
 

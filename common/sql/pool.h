@@ -45,6 +45,10 @@ class Pool {
     // statement.
     Result<Rows> query(Statement const& statement, std::span<std::string const> values, Deadline deadline);
 
+    // Several at once, on one connection where that is quicker. Every query is answered, or taken back,
+    // before this returns; each as query() would.
+    void query_all(std::span<Query const> queries, Answers& answers);
+
     // The driver's escaping, for text outside quotes. Needs no connection.
     std::string escape(std::string_view text) const;
     Driver driver() const;

@@ -6,8 +6,10 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include <sys/stat.h>
 
@@ -51,14 +53,24 @@ class SqliteConnection final : public Connection {
 
     Result<Rows> query(Statement const& statement, std::span<std::string const> values,
                        Deadline deadline) override;
+    Result<> query_all(std::span<Query const> queries, Answers& answers) override;
     bool healthy() override {
         struct stat now{};
         return ::stat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_;
     }
     Result<> run(std::string const& sql, Deadline deadline);
+    void may_write() { writes_ = true; }
 
   private:
-    void watch(Deadline const& deadline);
+    // What stops a statement that runs, and who is told when it runs long.
+    struct Watch {
+        Deadline deadline;
+        std::function<void()> overdue = {};
+        Deadline patience = Deadline::never();
+    };
+    void watch(Watch& over);
+    static int look(void* over);
+    Result<Rows> query(Statement const& statement, std::span<std::string const> values, Watch& over);
     std::unexpected<Error> failure(int code) const;
     Result<sqlite3_stmt*> prepared(std::string const& sql);
     Result<Rows> fetch(sqlite3_stmt* statement) const;
@@ -68,6 +80,7 @@ class SqliteConnection final : public Connection {
     std::map<std::string, StatementHandle, std::less<>> prepared_; // by text; goes before database_
     dev_t device_;
     ino_t inode_;
+    bool writes_ = false;
 };
 
 std::unexpected<Error> SqliteConnection::failure(int code) const {
@@ -76,13 +89,16 @@ std::unexpected<Error> SqliteConnection::failure(int code) const {
 }
 
 // Locks are waited for, and statements run, until the deadline; it must outlive the statement.
-void SqliteConnection::watch(Deadline const& deadline) {
-    auto const wait = deadline.is_never() ? 3'600'000 : deadline.poll_timeout();
+void SqliteConnection::watch(Watch& over) {
+    auto const wait = over.deadline.is_never() ? 3'600'000 : over.deadline.poll_timeout();
     sqlite3_busy_timeout(database_.get(), wait);
-    sqlite3_progress_handler(
-        database_.get(), steps_between_looks,
-        [](void* until) { return static_cast<Deadline const*>(until)->expired() ? 1 : 0; },
-        const_cast<Deadline*>(&deadline));
+    sqlite3_progress_handler(database_.get(), steps_between_looks, &look, &over);
+}
+
+int SqliteConnection::look(void* over) {
+    auto& watch = *static_cast<Watch*>(over);
+    if (watch.overdue && watch.patience.expired()) std::exchange(watch.overdue, {})();
+    return watch.deadline.expired() ? 1 : 0;
 }
 
 // SQLite itself prepares a kept statement anew when the schema has changed.
@@ -122,7 +138,29 @@ Result<Rows> SqliteConnection::fetch(sqlite3_stmt* statement) const {
 
 Result<Rows> SqliteConnection::query(Statement const& statement, std::span<std::string const> values,
                                      Deadline deadline) {
-    watch(deadline);
+    Watch over{deadline};
+    return query(statement, values, over);
+}
+
+// In one transaction, so that the file is locked, and looked at for changes, once. When a statement takes
+// long, those behind it go elsewhere.
+Result<> SqliteConnection::query_all(std::span<Query const> queries, Answers& answers) {
+    if (writes_ || queries.size() < 2) return Connection::query_all(queries, answers);
+    if (auto begun = run("BEGIN", queries.front().deadline); !begun) return begun;
+    auto const patience = Deadline::after(batch_patience);
+    auto done = one_by_one(queries, answers, [&](Query const& each, std::function<void()> overdue) {
+        Watch over{each.deadline, std::move(overdue), patience};
+        return query(*each.statement, each.values, over);
+    });
+    // Some failures have ended the transaction already.
+    if (sqlite3_get_autocommit(database_.get()) == 0 && done)
+        done = run("COMMIT", Deadline::after(batch_patience));
+    return done;
+}
+
+Result<Rows> SqliteConnection::query(Statement const& statement, std::span<std::string const> values,
+                                     Watch& over) {
+    watch(over);
     auto const ready = prepared(with_placeholders(statement, Driver::sqlite));
     if (!ready) return std::unexpected(ready.error());
     // Whatever comes of it, the statement gives its locks back and keeps no pointer to the values.
@@ -161,9 +199,10 @@ Result<std::unique_ptr<Connection>> connect_sqlite(ServerSettings const& server,
     struct stat status{};
     if (::stat(server.database.c_str(), &status) != 0) return system_error(server.database, errno);
     auto connection = std::make_unique<SqliteConnection>(std::move(database), server.database, status);
-    if (server.option("mode") != "rw")
-        if (auto done = connection->run("PRAGMA query_only = 1", deadline); !done)
-            return std::unexpected(std::move(done).error());
+    if (server.option("mode") == "rw")
+        connection->may_write();
+    else if (auto done = connection->run("PRAGMA query_only = 1", deadline); !done)
+        return std::unexpected(std::move(done).error());
     return connection;
 }
 

@@ -32,6 +32,7 @@ struct World {
     int running = 0;
     bool hold = false; // queries wait until released
     bool refuses = false;
+    int dies_after = -1;     // that many queries the servers restart; -1: never
     bool shows_death = true; // healthy() knows about a restart
 };
 
@@ -50,6 +51,7 @@ class FakeConnection final : public sql::Connection {
     Result<Rows> query(Statement const&, std::span<std::string const>, Deadline deadline) override {
         std::unique_lock lock(world_.mutex);
         world_.asked.push_back(host_);
+        if (world_.dies_after >= 0 && world_.dies_after-- == 0) ++world_.generation[host_];
         ++world_.running;
         world_.changed.notify_all();
         bool const released = world_.changed.wait_until(lock, deadline.point(), [&] { return !world_.hold; });
@@ -97,7 +99,92 @@ std::string ask(sql::Pool& pool, std::chrono::milliseconds limit = 10s) {
     return *rows->rows[0][0];
 }
 
+// What each of several queries got; "" until then.
+class Collected final : public sql::Answers {
+  public:
+    explicit Collected(std::size_t count) : texts(count) {}
+    void answer(std::size_t which, Result<Rows> rows) override {
+        texts.at(which) +=
+            rows ? *rows->rows[0][0] : std::string(to_string(rows.error().kind)) + ": " + rows.error().text;
+    }
+    void take_back(std::vector<std::size_t> which) override {
+        for (auto const each : which) texts.at(each) += "taken back";
+    }
+    std::vector<std::string> texts;
+};
+
+std::vector<std::string> ask_all(sql::Pool& pool, std::size_t count,
+                                 Deadline deadline = Deadline::after(10s)) {
+    Statement const statement;
+    std::vector<sql::Query> const queries(count, sql::Query{&statement, {}, deadline});
+    Collected collected(count);
+    pool.query_all(queries, collected);
+    return collected.texts;
+}
+
 } // namespace
+
+TEST_CASE("Several queries are asked on one connection, and each is answered once") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    CHECK(ask_all(pool, 5) == std::vector<std::string>(5, "a"));
+    CHECK(world.most_open == 1);
+    CHECK(metrics.text().contains("postern_sql_queries_total{pool=\"test\",result=\"ok\"} 5"));
+    CHECK(metrics.text().contains("postern_sql_batched_queries_total{pool=\"test\"} 5"));
+    CHECK(metrics.text().contains("postern_sql_connections_busy{pool=\"test\"} 0"));
+}
+
+TEST_CASE("A connection that dies between several queries costs none of them, and none is answered twice") {
+    for (int const after : {0, 1, 3, 4}) {
+        World world;
+        test::TestLog log;
+        Metrics metrics;
+        sql::Pool pool(settings(world, {"a"}), log, metrics);
+        CHECK(ask(pool) == "a");
+        world.dies_after = after;
+        CHECK(ask_all(pool, 5) == std::vector<std::string>(5, "a"));
+        CHECK(world.connects["a"] == 2);
+        CHECK(world.open == 1);
+    }
+}
+
+TEST_CASE("Several queries that the server refuses are each refused, and keep the connection") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.refuses = true;
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    CHECK(ask_all(pool, 3) == std::vector<std::string>(3, "permanent: syntax error"));
+    CHECK(world.asked.size() == 3);
+    CHECK(world.connects["a"] == 1);
+    CHECK(metrics.text().contains("postern_sql_queries_total{pool=\"test\",result=\"refused\"} 3"));
+}
+
+TEST_CASE("Several queries with every host down all fail at once, as temporary") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.down["a"] = true;
+    auto how = settings(world, {"a"});
+    how.retry_interval = 1h;
+    sql::Pool pool(how, log, metrics);
+    CHECK(ask_all(pool, 3) ==
+          std::vector<std::string>(
+              3, "temporary: no database host answers; the last one tried was connection refused"));
+    CHECK(log.expect("connection refused"));
+}
+
+TEST_CASE("Several queries on a connection that was never good are answered by the other host") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.dies_after = 0;
+    sql::Pool pool(settings(world, {"/a", "b"}), log, metrics);
+    CHECK(ask_all(pool, 3) == std::vector<std::string>(3, "b"));
+    CHECK(log.expect("connect to mysql server /a: gone"));
+}
 
 TEST_CASE("The pool keeps one connection for queries that follow each other") {
     World world;

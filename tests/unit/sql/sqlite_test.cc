@@ -43,7 +43,78 @@ std::string ask(sql::Connection& connection, std::vector<std::string> fragments,
     return shown(connection.query(Statement{std::move(fragments)}, values, deadline));
 }
 
+// What each of several queries got; "" until then.
+class Collected final : public sql::Answers {
+  public:
+    explicit Collected(std::size_t count) : texts(count) {}
+    void answer(std::size_t which, Result<sql::Rows> rows) override { texts.at(which) += shown(rows); }
+    void take_back(std::vector<std::size_t> which) override {
+        for (auto const each : which) texts.at(each) += "taken back";
+    }
+    std::vector<std::string> texts;
+};
+
+// Each with the value k; afterwards, "failed" stands for a connection that failed.
+std::vector<std::string> ask_all(sql::Connection& connection, std::vector<Statement> const& statements,
+                                 std::vector<std::string> const& values,
+                                 Deadline deadline = Deadline::after(5s)) {
+    std::vector<sql::Query> queries;
+    for (auto const& statement : statements)
+        queries.push_back({&statement, std::span(values).first(statement.parameters()), deadline});
+    Collected collected(queries.size());
+    if (!connection.query_all(queries, collected)) collected.texts.emplace_back("failed");
+    return collected.texts;
+}
+
+Statement const endless{
+    {"WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c) SELECT count(*) FROM c"}};
+
 } // namespace
+
+TEST_CASE(
+    "Of several SQLite queries one that is refused fails alone, and the next see what was changed since") {
+    test::Scratch const scratch;
+    auto const path = scratch.database("CREATE TABLE t(k TEXT, a TEXT); INSERT INTO t VALUES('k','old')");
+    auto const reader = open(path);
+    auto const writer = open(path, true);
+    std::vector<Statement> const asked{
+        {{"SELECT a FROM t WHERE k=", ""}}, {{"SELECT nosuch FROM t"}}, {{"SELECT 1"}}};
+    auto const wrong = "permanent: " + path + ": no such column: nosuch";
+    CHECK(ask_all(*reader, asked, {"k"}) == std::vector<std::string>{"old", wrong, "1"});
+    REQUIRE(ask(*writer, {"UPDATE t SET a='new'"}).empty());
+    CHECK(ask_all(*reader, asked, {"k"}) == std::vector<std::string>{"new", wrong, "1"});
+    CHECK(ask(*reader, {"SELECT a FROM t"}) == "new");
+    CHECK(ask_all(*writer, {{{"UPDATE t SET a='mine'"}}, {{"SELECT a FROM t"}}}, {}) ==
+          std::vector<std::string>{"", "mine"});
+}
+
+TEST_CASE("Behind a SQLite query that takes long nobody waits: the others go back to who asked") {
+    test::Scratch const scratch;
+    auto const connection = open(scratch.database("CREATE TABLE t(k TEXT)"));
+    auto const got = ask_all(*connection, {{{"SELECT 1"}}, endless, {{"SELECT 2"}}, {{"SELECT 3"}}}, {},
+                             Deadline::after(200ms));
+    CHECK(got == std::vector<std::string>{"1", "", "taken back", "taken back", "failed"});
+}
+
+TEST_CASE("A lock on the SQLite file is a temporary error for each of several queries, and passes") {
+    test::Scratch const scratch;
+    auto const path = scratch.database("CREATE TABLE t(k TEXT); INSERT INTO t VALUES('x')");
+    auto const holder = open(path, true);
+    test::TestLog log;
+    Metrics metrics;
+    sql::Pool pool({.servers = {file(path)}, .name = "t"}, log, metrics);
+    Statement const all{{"SELECT k FROM t"}};
+    auto const ask_pool = [&](Deadline deadline) {
+        std::vector<sql::Query> const queries(3, sql::Query{&all, {}, deadline});
+        Collected collected(queries.size());
+        pool.query_all(queries, collected);
+        return collected.texts;
+    };
+    REQUIRE(ask(*holder, {"BEGIN EXCLUSIVE"}).empty());
+    for (auto const& each : ask_pool(Deadline::after(50ms))) CHECK(each.starts_with("temporary: "));
+    REQUIRE(ask(*holder, {"COMMIT"}).empty());
+    CHECK(ask_pool(Deadline::after(5s)) == std::vector<std::string>(3, "x"));
+}
 
 TEST_CASE("SQLite gives columns, rows, NULL and numbers as text, and binds whatever the value holds") {
     test::Scratch const scratch;
