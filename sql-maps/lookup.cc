@@ -61,30 +61,62 @@ std::vector<std::string> Map::warnings() const {
 }
 
 Result<Answer> Map::lookup(std::string_view key, Deadline deadline, Trace* trace) const {
-    auto answer = [&]() -> Result<Answer> {
-        auto const admitted = domains_.admits(key, around_.lookup);
-        if (!admitted) return std::unexpected(admitted.error());
-        auto const parts = Key::make(key, needs_);
-        if (!*admitted || !parts) return Answer();
-        return ask_or_remember(*parts, deadline, trace);
-    }();
+    auto begun = begin(key, deadline);
+    if (auto* const answer = std::get_if<Result<Answer>>(&begun)) return std::move(*answer);
+    auto const& asking = std::get<Asking>(begun);
+    auto const& [statement, values] = asking.bound;
+    if (trace != nullptr) {
+        trace->statement = sql::with_placeholders(statement, file_.driver);
+        trace->values = values;
+    }
+    auto const asked = Deadline::Clock::now();
+    auto const rows = around_.pool->query(statement, values, deadline);
+    went(Deadline::Clock::now() - asked, rows.has_value());
+    if (trace != nullptr && rows) trace->server = rows->server;
+    return finish(asking, rows);
+}
+
+std::variant<Result<Answer>, Asking> Map::begin(std::string_view key, Deadline deadline) const {
+    auto const failed = [this](Error error) {
+        failed_.add();
+        return Result<Answer>(std::unexpected(std::move(error)));
+    };
+    auto const admitted = domains_.admits(key, around_.lookup);
+    if (!admitted) return failed(admitted.error());
+    auto parts = *admitted ? Key::make(key, needs_) : std::nullopt;
+    if (!parts) {
+        not_found_.add();
+        return Result<Answer>(Answer());
+    }
+    auto const& cache = around_.cache;
+    if (cache)
+        if (auto known = cache->fresh(parts->text(), AnswerCache::Clock::now())) {
+            cached_.add();
+            (known->answer ? found_ : not_found_).add();
+            return Result<Answer>(std::move(known->answer));
+        }
+    auto bound =
+        query_.bind([&](std::string_view name) -> Result<std::string> { return parts->variable(name[0]); },
+                    [&](std::string_view text) { return sql::escape(file_.driver, text); });
+    if (!bound) return failed(std::move(bound).error());
+    return Asking{std::move(*parts), std::move(*bound), deadline, cache ? cache->epoch() : 0};
+}
+
+Result<Answer> Map::finish(Asking const& asking, Result<sql::Rows> const& rows) const {
+    auto answer = answer_or_stale(asking, rows);
     (answer ? *answer ? found_ : not_found_ : failed_).add();
     return answer;
 }
 
 // A permanent error is the query's or the answer's own fault, and no old answer hides it.
-Result<Answer> Map::ask_or_remember(Key const& key, Deadline deadline, Trace* trace) const {
+Result<Answer> Map::answer_or_stale(Asking const& asking, Result<sql::Rows> const& rows) const {
+    auto const& key = asking.key;
+    auto answer = rows ? answer_of(*rows, key) : std::unexpected(rows.error());
     auto const& cache = around_.cache;
-    if (!cache) return ask(key, deadline, trace);
-    if (auto known = cache->fresh(key.text(), AnswerCache::Clock::now())) {
-        cached_.add();
-        return std::move(known->answer);
-    }
-    auto const epoch = cache->epoch();
-    auto answer = ask(key, deadline, trace);
+    if (!cache) return answer;
     auto const now = AnswerCache::Clock::now();
     if (answer) {
-        cache->remember(key.text(), *answer, now, epoch);
+        cache->remember(key.text(), *answer, now, asking.epoch);
     } else if (answer.error().kind == ErrorKind::temporary) {
         auto known = cache->stale(key.text(), now);
         if (!known) return answer;
@@ -97,19 +129,9 @@ Result<Answer> Map::ask_or_remember(Key const& key, Deadline deadline, Trace* tr
     return answer;
 }
 
-Result<Answer> Map::ask(Key const& key, Deadline deadline, Trace* trace) const {
-    auto bound =
-        query_.bind([&](std::string_view name) -> Result<std::string> { return key.variable(name[0]); },
-                    [&](std::string_view text) { return sql::escape(file_.driver, text); });
-    if (!bound) return std::unexpected(std::move(bound).error());
-    if (trace != nullptr) {
-        trace->statement = sql::with_placeholders(bound->statement, file_.driver);
-        trace->values = bound->values;
-    }
-    auto const rows = around_.pool->query(bound->statement, bound->values, deadline);
-    if (!rows) return std::unexpected(rows.error());
-    if (trace != nullptr) trace->server = rows->server;
-    return answer_of(*rows, key);
+void Map::went(std::chrono::nanoseconds took, bool well) const {
+    bool const smooth = well && took < sql::batch_patience / 4;
+    if (smooth_ != smooth) smooth_ = smooth; // written seldom: every worker reads it
 }
 
 // Every column of every row for PostgreSQL and MariaDB, the first column for SQLite.

@@ -13,10 +13,13 @@
 #include "sql-maps/expansion.h"
 #include "sql-maps/map_file.h"
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace postern::sql_maps {
 
@@ -25,6 +28,14 @@ struct Trace {
     std::string statement; // with placeholders; empty: the database was not asked
     std::vector<std::string> values;
     std::string server;
+};
+
+// A lookup that the database is to answer.
+struct Asking {
+    Key key;
+    sql::Template::Bound bound;
+    Deadline deadline;
+    std::size_t epoch = 0; // of the cache, from before the question
 };
 
 // Thread-safe.
@@ -44,6 +55,16 @@ class Map {
     // answer is over the expansion limit (permanent). Postfix gets a retry for both.
     Result<Answer> lookup(std::string_view key, Deadline deadline, Trace* trace = nullptr) const;
 
+    // The same in two steps, for lookups that are asked together. The first has the answer already, or says
+    // what to ask pool().
+    std::variant<Result<Answer>, Asking> begin(std::string_view key, Deadline deadline) const;
+    Result<Answer> finish(Asking const& asking, Result<sql::Rows> const& rows) const;
+    sql::Pool& pool() const { return *around_.pool; }
+    // False: asking its domain list takes a database, too, or its last lookup took long or failed; then each
+    // of its lookups is one for itself.
+    bool goes_together() const { return smooth_ && !domains_.asks_tables(); }
+    void went(std::chrono::nanoseconds took, bool well) const;
+
     MapFile const& file() const { return file_; }
     DomainList const& domains() const { return domains_; }
     // What the configuration check has to say: variables outside quotes.
@@ -55,8 +76,7 @@ class Map {
   private:
     Map(MapFile file, Surroundings around, sql::Template query, ResultFormat format, DomainList domains,
         Needs needs);
-    Result<Answer> ask_or_remember(Key const& key, Deadline deadline, Trace* trace) const;
-    Result<Answer> ask(Key const& key, Deadline deadline, Trace* trace) const;
+    Result<Answer> answer_or_stale(Asking const& asking, Result<sql::Rows> const& rows) const;
     Result<Answer> answer_of(sql::Rows const& rows, Key const& key) const;
 
     MapFile file_;
@@ -70,6 +90,7 @@ class Map {
     Counter& failed_;
     Counter& cached_;
     Counter& stale_;
+    mutable std::atomic<bool> smooth_{true};
 };
 
 } // namespace postern::sql_maps

@@ -214,12 +214,15 @@ void Maps::forget() {
 
 Result<Answer> Maps::lookup(std::string_view table, std::string_view key, Trace* trace) {
     auto const map = open(table);
-    auto answer = map ? (*map)->lookup(key, Deadline::after(limits_.query_timeout), trace)
-                      : std::unexpected(map.error());
+    auto answer = map ? (*map)->lookup(key, lookup_deadline(), trace) : std::unexpected(map.error());
+    tell_failure(table, key, answer);
+    return answer;
+}
+
+void Maps::tell_failure(std::string_view table, std::string_view key, Result<Answer> const& answer) const {
     if (!answer)
         log_.warning("table \"{}\": lookup of \"{}\" failed, the client is to try again: {}",
                      printable(table), printable(key), answer.error().text);
-    return answer;
 }
 
 } // namespace postern::sql_maps

@@ -41,6 +41,10 @@ class Maps {
     // A lookup within query_timeout. What goes wrong is logged here; any error means "try again".
     Result<Answer> lookup(std::string_view table, std::string_view key, Trace* trace = nullptr);
 
+    // For those who ask a map themselves: the time limit, and the log's line about what goes wrong.
+    Deadline lookup_deadline() const { return Deadline::after(limits_.query_timeout); }
+    void tell_failure(std::string_view table, std::string_view key, Result<Answer> const& answer) const;
+
     void forget(); // every answer that is remembered
 
   private:

@@ -2,6 +2,7 @@
 #include "sql-maps/service.h"
 
 #include "sql-maps/postfix_version.h"
+#include "sql-maps/together.h"
 
 namespace postern::sql_maps {
 
@@ -69,9 +70,15 @@ Result<> SqlMaps::open(daemon::Opening& opening) {
     auto done = serve(opening, settings.proxymap_listen, "proxymap", [=, this](auto const&, auto) {
         auto const now = current();
         auto stock = std::make_unique<StockConnection>(now->settings.stock_proxymap);
-        return std::make_unique<ProxymapSession>(lookup(now), std::move(stock), now->greets, log_);
+        return std::make_unique<ProxymapSession>(lookup(now), std::move(stock), now->greets, log_,
+                                                 std::shared_ptr<Maps>(now, &now->maps));
     });
     if (!done) return done;
+    if (settings.proxymap_listen) {
+        auto& crowd = *servers_.back();
+        crowd.answer_together(
+            [&crowd](std::vector<net::Crowd::Turn> turns) { answer_together(crowd, std::move(turns)); });
+    }
     done = serve(opening, settings.socketmap_listen, "socketmap", [=, this](auto const&, auto) {
         return std::make_unique<SocketmapSession>(named(current()), log_);
     });

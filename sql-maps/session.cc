@@ -49,6 +49,29 @@ Result<std::string> ProxymapSession::receive(std::string_view bytes) {
     return answer_all(decoder_, bytes, [this](Attributes const& request) { return reply_to(request); });
 }
 
+Result<std::variant<std::string, LookupRequest>> ProxymapSession::take(std::string_view bytes) {
+    decoder_.feed(bytes);
+    auto request = decoder_.next();
+    if (!request) return std::unexpected(std::move(request).error());
+    if (!*request) return std::string();
+    auto const table = value_of(**request, "table");
+    bool const is_lookup = value_of(**request, "request") == "lookup" && parse_table_name(table) &&
+                           parse_number<unsigned>(value_of(**request, "flags"));
+    if (maps_ && is_lookup && decoder_.empty())
+        return LookupRequest{std::string(table), std::string(value_of(**request, "key"))};
+    auto first = reply_to(**request);
+    if (!first) return std::unexpected(std::move(first).error());
+    auto rest = receive({});
+    if (!rest) return std::unexpected(std::move(rest).error());
+    return *first + *rest;
+}
+
+std::string ProxymapSession::lookup_reply(Result<Answer> const& answer) {
+    if (!answer || (*answer && (*answer)->contains('\0'))) return refusal("lookup", ProxyStatus::retry);
+    if (!*answer) return refusal("lookup", ProxyStatus::no_key);
+    return encode({{"status", status_text(ProxyStatus::ok)}, {"value", **answer}});
+}
+
 Result<std::string> ProxymapSession::reply_to(Attributes const& request) {
     auto const what = value_of(request, "request");
     auto const table = value_of(request, "table");
@@ -72,10 +95,7 @@ std::string ProxymapSession::sql_reply(std::string_view what, Attributes const& 
     if (what == "open")
         return encode(
             {{"status", status_text(ProxyStatus::ok)}, {"flags", std::to_string(*flags | fixed_flag)}});
-    auto const answer = lookup_(value_of(request, "table"), value_of(request, "key"));
-    if (!answer || (*answer && (*answer)->contains('\0'))) return refusal(what, ProxyStatus::retry);
-    if (!*answer) return refusal(what, ProxyStatus::no_key);
-    return encode({{"status", status_text(ProxyStatus::ok)}, {"value", **answer}});
+    return lookup_reply(lookup_(value_of(request, "table"), value_of(request, "key")));
 }
 
 // While the stock proxymap is away the connection is closed: that is how its own clients see it, and they try

@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace postern::sql_maps {
 
@@ -27,15 +28,28 @@ struct NamedMap {
 };
 using NamedMaps = std::map<std::string, NamedMap, std::less<>>;
 
+struct LookupRequest {
+    std::string table;
+    std::string key;
+};
+
 // Postfix's proxymap protocol.
 class ProxymapSession final : public net::Session {
   public:
-    // greets: Postfix 3.6 and later wait for a line, older ones do not know it.
-    ProxymapSession(TableLookup lookup, std::unique_ptr<Stock> stock, bool greets, Log& log)
-        : lookup_(std::move(lookup)), stock_(std::move(stock)), greets_(greets), log_(log) {}
+    // greets: Postfix 3.6 and later wait for a line, older ones do not know it. maps: whom the caller of
+    // take() is to ask; absent: take() asks by itself.
+    ProxymapSession(TableLookup lookup, std::unique_ptr<Stock> stock, bool greets, Log& log,
+                    std::shared_ptr<Maps> maps = nullptr)
+        : lookup_(std::move(lookup)), stock_(std::move(stock)), greets_(greets), log_(log),
+          maps_(std::move(maps)) {}
 
     std::string greeting() override;
     Result<std::string> receive(std::string_view bytes) override;
+    // As receive(), but a single lookup in an SQL table is left to the caller, who has the answer sent by
+    // lookup_reply().
+    Result<std::variant<std::string, LookupRequest>> take(std::string_view bytes);
+    static std::string lookup_reply(Result<Answer> const& answer);
+    std::shared_ptr<Maps> maps() const { return maps_; }
 
   private:
     Result<std::string> reply_to(Attributes const& request);
@@ -46,6 +60,7 @@ class ProxymapSession final : public net::Session {
     std::unique_ptr<Stock> stock_;
     bool greets_;
     Log& log_;
+    std::shared_ptr<Maps> maps_;
     AttributeDecoder decoder_;
 };
 
