@@ -92,7 +92,7 @@ namespace {
 
 struct Known {
     std::string_view name, driver; // empty: all of them
-    std::string_view without_effect = "";
+    std::string_view without_effect;
 };
 
 // What may stand in a passdb or userdb block.

@@ -153,7 +153,8 @@ void truncate_to_bits(std::string& octets, std::size_t bits) {
 Result<std::string> hash_value(HashVariable const& hash, std::string const& value) {
     auto raw = value;
     for (unsigned i = 0; i < hash.rounds; ++i) {
-        raw = digest_named(hash.digest, hash.salt + raw);
+        raw.insert(0, hash.salt);
+        raw = digest_named(hash.digest, raw);
         if (raw.empty()) return permanent("unknown hash " + printable(hash.digest, 40));
     }
     if (hash.truncate_bits > 0) truncate_to_bits(raw, hash.truncate_bits);
