@@ -1,7 +1,7 @@
 // Logs in on Dovecot auth sockets as fast as they answer, many at a time, from one thread; and tells what
 // crypt(3) alone reaches.
 #include <crypt.h>
-#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -151,20 +151,26 @@ double log_in(std::string const& path, Work const& work) {
     auto const all = requests(work);
     std::vector<std::unique_ptr<Connection>> connections;
     for (int i = 0; i < work.connections; ++i) connections.push_back(std::make_unique<Connection>(path));
-    std::vector<pollfd> waiting;
-    for (auto const& each : connections) waiting.push_back({each->descriptor(), POLLIN, 0});
+    int const poller = ::epoll_create1(0);
+    for (auto const& each : connections) {
+        epoll_event event{EPOLLIN, {.ptr = each.get()}};
+        if (::epoll_ctl(poller, EPOLL_CTL_ADD, each->descriptor(), &event) != 0) fail("epoll_ctl");
+    }
+    std::array<epoll_event, 64> events;
     int left = work.logins, answered = 0;
     auto const begun = Clock::now();
     for (auto const& each : connections) each->ask(all, left, work.window);
     while (answered < work.logins) {
-        if (::poll(waiting.data(), waiting.size(), 30'000) <= 0) fail("no answer for 30 s from " + path);
-        for (std::size_t i = 0; i < waiting.size(); ++i) {
-            if (waiting[i].revents == 0) continue;
-            auto const count = connections[i]->answers(work.wanted);
+        int const ready = ::epoll_wait(poller, events.data(), events.size(), 30'000);
+        if (ready <= 0) fail("no answer for 30 s from " + path);
+        for (int i = 0; i < ready; ++i) {
+            auto& connection = *static_cast<Connection*>(events[static_cast<std::size_t>(i)].data.ptr);
+            auto const count = connection.answers(work.wanted);
             answered += count;
-            connections[i]->ask(all, left, count);
+            connection.ask(all, left, count);
         }
     }
+    ::close(poller);
     return seconds_since(begun);
 }
 

@@ -5,9 +5,10 @@
 
 Both run at the same time on unix sockets from the same passdb blocks and are measured in turn by one client thread:
 50 connections with one login at a time, as Postfix's smtpd processes have, and 4 connections with 50 at a time, as
-Dovecot's login processes have. blf compares with crypt_r(3) on as many threads as there are cores; flood tells how
+Dovecot's login processes have. "limit" is what that client reaches against a server that answers each login at once
+(tests/bench/auth_limit.cc): nobody can be faster on this machine. blf compares with crypt_r(3) on as many threads as there are cores; flood tells how
 long a right login takes while 1,000 wrong ones from another address are under way. Needs build-release/ (meson setup
---buildtype=release; ninja auth-socket/auth-socket tests/bench/auth-client), and dovecot-pgsql and -mysql for these two.
+--buildtype=release; ninja auth-socket/auth-socket tests/bench/auth-client tests/bench/auth-limit), and dovecot-pgsql and -mysql for these two.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from harness.sandbox import children_of  # noqa: E402
 
 USERS = 1000
 CLIENT = program("auth-socket").parents[1] / "tests/bench/auth-client"
+LIMIT = CLIENT.with_name("auth-limit")
 SHAPES = {"50 connections x 1": (50, 1), "4 connections x 50": (4, 50)}
 COST, FLOOD_COST = 8, 5  # of BLF-CRYPT
 
@@ -73,18 +75,21 @@ class Bench:
         run = box.directory("ours")
         conf = box.write("ours.conf", f"base_dir = {run}\nauth_mechanisms = plain login\n{blocks}{auth}")
         self.ours = Daemon(box, "auth-socket", ["-c", conf, "-o", box.write("own.conf", "")]).__enter__()
-        self.targets = {"ours": f"{run}/auth-client", "dovecot": f"{self.dovecot.run}/auth-client"}
+        self.targets = {"ours": f"{run}/auth-client", "dovecot": f"{self.dovecot.run}/auth-client",
+                        "limit": f"{run}/limit"}
+        self.limit = box.start("limit", [LIMIT, self.targets["limit"]])
+        wait_until(lambda: "ready" in self.limit.log(), 10, "the limit's server listens")
 
     def processes(self, name):
         """Ours is one; Dovecot's auth has workers."""
-        if name == "ours":
-            return [self.ours.pid]
+        if name != "dovecot":
+            return [self.ours.pid if name == "ours" else self.limit.pid]
         return [pid for pid in children_of(self.dovecot.pid) if pathlib.Path(f"/proc/{pid}/comm").read_text() == "auth\n"]
 
     def target(self, name):
         return f"{name}={','.join(map(str, self.processes(name)))}:{self.targets[name]}"
 
-    def rates(self, logins, shape, rounds, wanted="OK", names=("ours", "dovecot")):
+    def rates(self, logins, shape, rounds, wanted="OK", names=("ours", "dovecot", "limit")):
         """{name: ([logins a second in each round], [CPU microseconds a login])}; a round before warms up."""
         command = [CLIENT, str(logins), *map(str, shape), str(USERS), "secret", "rip=192.0.2.1", wanted]
         for name in names:
@@ -104,7 +109,7 @@ def show(label, found):
     for name, (rates, cpu) in found.items():
         text += f" | {name} {statistics.median(rates):8.0f}/s ({min(rates):.0f}-{max(rates):.0f})"
         text += f" CPU {statistics.median(cpu):.1f} us" if cpu else ""
-    first, second = found.values()
+    first, second = list(found.values())[:2]
     text += f" | rate {statistics.median(first[0]) / statistics.median(second[0]):.2f}x"
     if second[1]:
         text += f" CPU {statistics.median(second[1]) / statistics.median(first[1]):.2f}x"
@@ -150,7 +155,8 @@ def right_login(path):
 
 def flood(box, options):
     bench = Bench(box, "file", hashed("BLF-CRYPT", "-r", str(FLOOD_COST)), "auth_failure_delay = 0")
-    for name, path in bench.targets.items():
+    for name in ("ours", "dovecot"):
+        path = bench.targets[name]
         alone = statistics.median(right_login(path) for _ in range(20))
         attack = subprocess.Popen([CLIENT, "20000", "50", "20", str(USERS), "wrong", "rip=203.0.113.9", "FAIL", "1",
                                    bench.target(name)], stdout=subprocess.DEVNULL)
