@@ -70,17 +70,16 @@ Workers::~Workers() {
 }
 
 bool Workers::submit(std::string_view key, std::function<void()> job) {
-    std::lock_guard const lock(mutex_);
+    Lock lock(mutex_);
     auto const mine = queues_.find(key);
     auto const mine_waiting = mine == queues_.end() ? 0 : mine->second.jobs.size();
     if (stopping_ || waiting_ >= limits_.queue || mine_waiting >= limits_.queue_per_key) {
         refused_.add();
         return false;
     }
-    queues_[std::string(key)].jobs.push_back(std::move(job));
+    queues_[std::string(key)].jobs.push_back({std::move(job), Clock::now()});
     waiting_gauge_.set(static_cast<std::int64_t>(++waiting_));
-    if (idle_ < waiting_ && threads_.size() < limits_.threads) threads_.emplace_back([this] { run(); });
-    if (idle_ > 0) work_.notify_one();
+    call_another(lock);
     return true;
 }
 
@@ -89,33 +88,68 @@ Workers::Queues::iterator Workers::next_eligible() {
                  [this](Queue const& queue) { return !queue.jobs.empty() && queue.running < share(); });
 }
 
-void Workers::run() {
-    std::unique_lock lock(mutex_);
-    std::string key; // of the job just done
-    while (true) {
-        auto at = next_eligible();
-        if (at == queues_.end() && !stopping_) {
-            ++idle_;
-            work_.wait(lock, [&] { return stopping_ || (at = next_eligible()) != queues_.end(); });
-            --idle_;
+bool Workers::wants_another() {
+    return waiting_ > 0 && (running_ < limits_.brisk || !is_watched_) && next_eligible() != queues_.end();
+}
+
+// Lets go of the lock first: who is woken wants it.
+void Workers::call_another(Lock& lock) {
+    if (!wants_another()) return;
+    if (idle_ == 0 && threads_.size() < limits_.threads) threads_.emplace_back([this] { run(); });
+    bool const somebody_waits = idle_ > 0;
+    lock.unlock();
+    if (somebody_waits) work_.notify_one();
+}
+
+Workers::Queues::iterator Workers::wait_for_job(Lock& lock) {
+    while (!stopping_) {
+        auto const next = next_eligible();
+        auto const is_there = next != queues_.end();
+        if (is_there && running_ < limits_.brisk) return next;
+        auto const too_long = is_there ? next->second.jobs.front().since + limits_.patience : Clock::now();
+        if (is_there && too_long <= Clock::now()) return next;
+        ++idle_;
+        if (is_there && !is_watched_) {
+            is_watched_ = true;
+            work_.wait_until(lock, too_long);
+            is_watched_ = false;
+        } else {
+            work_.wait(lock);
         }
-        if (stopping_) return;
-        // Who had all the threads it may have can use the one that this thread leaves.
-        if (idle_ > 0 && at->first != key && queues_.contains(key)) work_.notify_one();
-        key = at->first;
-        served_ = key;
-        auto job = std::move(at->second.jobs.front());
-        at->second.jobs.pop_front();
-        ++at->second.running;
-        waiting_gauge_.set(static_cast<std::int64_t>(--waiting_));
-        lock.unlock();
+        --idle_;
+    }
+    return queues_.end();
+}
+
+std::function<void()> Workers::take(Queues::iterator queue) {
+    served_ = queue->first;
+    auto job = std::move(queue->second.jobs.front().run);
+    queue->second.jobs.pop_front();
+    ++queue->second.running;
+    ++running_;
+    waiting_gauge_.set(static_cast<std::int64_t>(--waiting_));
+    return job;
+}
+
+void Workers::give_back(std::string const& key) {
+    --running_;
+    auto const done = queues_.find(key);
+    if (done == queues_.end()) return; // stopping
+    --done->second.running;
+    if (done->second.running == 0 && done->second.jobs.empty()) queues_.erase(done);
+}
+
+void Workers::run() {
+    Lock lock(mutex_);
+    for (auto queue = wait_for_job(lock); queue != queues_.end(); queue = wait_for_job(lock)) {
+        auto const key = queue->first;
+        auto job = take(queue);
+        call_another(lock); // the next one may have waited too long as well, or be another's turn now
+        if (lock) lock.unlock();
         job();
         job = nullptr; // its captures go before the lock is taken again
         lock.lock();
-        if (auto const done = queues_.find(key); done != queues_.end()) {
-            --done->second.running;
-            if (done->second.running == 0 && done->second.jobs.empty()) queues_.erase(done);
-        }
+        give_back(key);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/metrics.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -60,6 +61,10 @@ class FairSlots {
 
 struct WorkerLimits {
     std::size_t threads = 30;
+    // So many take jobs at once; the others, what has waited this long because something holds these up. Most
+    // jobs ask a database that a few threads keep busy: more would only wait for each other.
+    std::size_t brisk = 4;
+    std::chrono::milliseconds patience{3};
     std::size_t queue = 4096; // jobs that wait, over all keys
     std::size_t queue_per_key = 1024;
 };
@@ -74,13 +79,24 @@ class Workers final : public Executor {
     bool submit(std::string_view key, std::function<void()> job) override;
 
   private:
+    using Clock = std::chrono::steady_clock;
+    struct Job {
+        std::function<void()> run;
+        Clock::time_point since;
+    };
     struct Queue {
-        std::deque<std::function<void()>> jobs;
+        std::deque<Job> jobs;
         std::size_t running = 0;
     };
     using Queues = std::map<std::string, Queue, std::less<>>;
+    using Lock = std::unique_lock<std::mutex>;
     void run();
     Queues::iterator next_eligible();
+    Queues::iterator wait_for_job(Lock& lock);
+    std::function<void()> take(Queues::iterator queue);
+    void give_back(std::string const& key);
+    bool wants_another();
+    void call_another(Lock& lock);
     std::size_t share() const { return limits_.threads - limits_.threads / 4; }
 
     WorkerLimits const limits_;
@@ -91,7 +107,9 @@ class Workers final : public Executor {
     Queues queues_;
     std::string served_;
     std::size_t waiting_ = 0;
+    std::size_t running_ = 0;
     std::size_t idle_ = 0;
+    bool is_watched_ = false; // an idle thread looks when the next job has waited too long
     bool stopping_ = false;
     std::vector<std::thread> threads_;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <thread>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,11 @@ redis::ServerSettings redis_server(OwnSettings const& own) {
 
 // They mostly wait, for token endpoints and the policy server, each for a few seconds at the most.
 constexpr std::size_t web_threads = 100;
+
+// No session waits for anything, so that a thread may take several requests at a time. With a thread for each
+// core a request finds one that is awake, and the client's core is not the only one that works.
+constexpr std::size_t batch = 8;
+std::size_t session_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 std::string host_name() {
     std::array<char, 256> name{};
@@ -199,8 +205,9 @@ Result<> AuthService::start() {
     limits.idle_timeout = idle_timeout;
     for (auto& [settings, listener] : opened_) {
         auto const name = listener.address().to_string();
-        servers_.push_back(std::make_unique<net::Server>(std::move(listener), limits, factory(settings), log_,
-                                                         metrics_, std::string(to_string(settings.role))));
+        servers_.push_back(std::make_unique<net::Crowd>(std::move(listener), limits, session_threads(),
+                                                        factory(settings), log_, metrics_,
+                                                        std::string(to_string(settings.role)), batch));
         servers_.back()->start();
         log_.info("auth: listening on {} ({})", name, to_string(settings.role));
     }

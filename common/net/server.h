@@ -42,13 +42,14 @@ struct Peer {
 // Who is at the other end of a socket that accept(2) gave; TCP_NODELAY is set on the way.
 Peer peer_of(int fd, sockaddr_storage const& remote);
 
-// Lets another thread (a hash worker, a timer) wake the session's thread. Copies share one; outliving the
-// connection does no harm.
+// Lets another thread (a hash worker, a timer) wake a session. Copies share one; outliving the connection
+// does no harm.
 class Waker {
   public:
-    Waker();
+    Waker(); // of a thread that waits for the descriptor and clears it
+    explicit Waker(std::function<void()> call);
     void wake() const;
-    int descriptor() const;
+    int descriptor() const; // -1: of a call
     void clear() const;
 
   private:

@@ -55,6 +55,32 @@ TEST_CASE("one address never gets all threads") {
     SUCCEED();
 }
 
+TEST_CASE("few workers take one job after the other, and more are begun when something holds these up") {
+    Metrics metrics;
+    {
+        std::latch both(2);
+        std::vector<std::thread::id> by;
+        Workers workers({.threads = 4, .brisk = 1, .patience = 1h}, metrics);
+        for (int i = 0; i < 2; ++i)
+            REQUIRE(workers.submit(std::to_string(i), [&] {
+                by.push_back(std::this_thread::get_id());
+                both.count_down();
+            }));
+        both.wait();
+        CHECK(by[0] == by[1]);
+    }
+    std::latch gate(1), all_running(3);
+    Workers workers({.threads = 4, .brisk = 1, .patience = 1ms}, metrics);
+    for (int i = 0; i < 3; ++i)
+        REQUIRE(workers.submit("one", [&] {
+            all_running.count_down();
+            gate.wait();
+        }));
+    all_running.wait();
+    gate.count_down();
+    SUCCEED();
+}
+
 TEST_CASE("who waits for a slot from another address goes before the flood's second") {
     Gauge waiting;
     FairSlots slots(1, waiting);

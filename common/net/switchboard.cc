@@ -1,0 +1,226 @@
+// The host accepts, watches and rings alarms: one thread.
+#include "common/net/switchboard.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <vector>
+
+namespace postern::net {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr auto look_every = milliseconds(5); // at workers that do not come back
+constexpr int quiet_looks = 100;             // then the host sleeps until all workers are busy again
+
+} // namespace
+
+Switchboard::Switchboard(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory,
+                         Log& log, Metrics& metrics, std::string name, std::size_t batch)
+    : listener_(std::move(listener)), limits_(limits), least_workers_(std::max<std::size_t>(workers, 1)),
+      batch_(batch), factory_(std::move(factory)), log_(log), name_(std::move(name)),
+      accepted_(metrics.counter("postern_connections_total", "Connections accepted.",
+                                fmt::format("listener=\"{}\"", name_))),
+      open_(metrics.gauge("postern_connections_open", "Connections open now.",
+                          fmt::format("listener=\"{}\"", name_))),
+      poller_(::epoll_create1(EPOLL_CLOEXEC)) {
+    epoll_event event{EPOLLIN | EPOLLET, {.u64 = 0}}; // of no client
+    if (!poller_ || ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, worker_call_.descriptor(), &event) != 0)
+        throw std::system_error(errno, std::system_category(), "epoll");
+}
+
+Switchboard::~Switchboard() { stop(); }
+
+void Switchboard::start() {
+    add_workers(least_workers_);
+    host_ = std::thread([this] { host(); });
+}
+
+// A worker in the middle of a request answers it first. Shutting the sockets down wakes nobody who waits for
+// a database; after drain_timeout its answer just has no reader any more.
+void Switchboard::stop() {
+    if (!host_.joinable()) return;
+    stopping_ = true;
+    waker_.wake();
+    {
+        std::unique_lock lock(mutex_);
+        all_gone_.wait_for(lock, limits_.drain_timeout, [this] { return is_closed_ && clients_.empty(); });
+    }
+    over_ = true;
+    waker_.wake();
+    host_.join();
+    listener_.close();
+    {
+        std::lock_guard const lock(mutex_);
+        for (auto const& [id, client] : clients_) ::shutdown(client->descriptor(), SHUT_RDWR);
+    }
+    tell_all(Caller::leave);
+    // Readable for ever: every worker that waits sees it, one after the other.
+    Descriptor const end(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+    epoll_event event{EPOLLIN, {.u64 = 0}};
+    ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, end.get(), &event);
+    for (auto& worker : workers_) worker.thread.join();
+    workers_.clear();
+    std::string buffer;
+    while (auto const client = take_ready()) serve(*client, buffer); // what no worker came to
+    // Whoever used a Waker may still be in there.
+    std::unique_lock lock(mutex_);
+    all_gone_.wait(lock, [this] { return clients_.empty(); });
+}
+
+void Switchboard::tell_all(unsigned reason) {
+    std::vector<std::shared_ptr<Caller>> all;
+    {
+        std::lock_guard const lock(mutex_);
+        for (auto const& [id, client] : clients_) all.push_back(client);
+    }
+    for (auto const& client : all) call(*client, reason);
+}
+
+void Switchboard::host() {
+    while (!over_) {
+        bool const is_open = listener_.descriptor() >= 0 && [this] {
+            std::lock_guard const lock(mutex_);
+            return clients_.size() < limits_.max_connections;
+        }();
+        std::array<pollfd, 2> ready{
+            {{waker_.descriptor(), POLLIN, 0}, {is_open ? listener_.descriptor() : -1, POLLIN, 0}}};
+        if (::poll(ready.data(), ready.size(), host_timeout()) < 0) continue;
+        if (ready[0].revents != 0) waker_.clear();
+        if (stopping_ && listener_.descriptor() >= 0) begin_to_stop();
+        if (!stopping_ && (ready[1].revents & POLLIN) != 0) accept_one();
+        if (watched_) watch_workers();
+        ring_alarms();
+    }
+}
+
+void Switchboard::begin_to_stop() {
+    listener_.close();
+    tell_all(Caller::look);
+    std::lock_guard const lock(mutex_);
+    is_closed_ = true;
+    all_gone_.notify_all();
+}
+
+int Switchboard::host_timeout() {
+    auto wake_up = Deadline::never();
+    {
+        std::lock_guard const lock(mutex_);
+        if (!alarms_.empty()) wake_up = Deadline::at(alarms_.begin()->first);
+    }
+    if (watched_) wake_up = wake_up.or_after(look_every);
+    return wake_up.poll_timeout();
+}
+
+void Switchboard::ring_alarms() {
+    while (auto const client = take_alarmed()) call(*client, Caller::alarm);
+}
+
+std::shared_ptr<Caller> Switchboard::take_alarmed() {
+    std::lock_guard const lock(mutex_);
+    auto const now = Clock::now();
+    while (!alarms_.empty() && alarms_.begin()->first <= now) {
+        auto const client = clients_.find(alarms_.begin()->second);
+        alarms_.erase(alarms_.begin());
+        if (client != clients_.end()) return client->second;
+    }
+    return nullptr;
+}
+
+void Switchboard::accept_one() {
+    sockaddr_storage remote{};
+    socklen_t size = sizeof remote;
+    Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
+                            SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd) {
+        if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return;
+        log_.error("{}: accept: {}", name_, std::system_category().message(errno));
+        // Out of descriptors or memory: what is open must end first; do not spin.
+        pollfd waiting{waker_.descriptor(), POLLIN, 0};
+        ::poll(&waiting, 1, 100);
+        return;
+    }
+    accepted_.add();
+    try {
+        admit(std::move(fd), remote);
+    } catch (std::exception const& failure) {
+        log_.error("{}: a new connection is closed: {}", name_, failure.what());
+    }
+}
+
+// What fails before others know of the connection fails alone.
+void Switchboard::admit(Descriptor fd, sockaddr_storage const& remote) {
+    auto peer = peer_of(fd.get(), remote);
+    auto const client =
+        std::make_shared<Caller>(std::move(fd), std::move(peer), limits_, poller_.get(), ++last_id_);
+    Waker const waker([this, known = std::weak_ptr(client)] {
+        if (auto const woken = known.lock()) call(*woken, Caller::woken);
+    });
+    auto session = factory_(client->peer(), waker);
+    auto greeting = session->greeting();
+    {
+        std::lock_guard const lock(mutex_);
+        clients_.emplace(client->id(), client);
+    }
+    open_.add(1);
+    if (auto begun = client->begin(std::move(session), std::move(greeting)); !begun)
+        return finish(*client, begun.error());
+    attend(*client);
+}
+
+// No worker came back since the last look, and none waits: whatever holds them up must not hold up others.
+void Switchboard::watch_workers() {
+    if (Clock::now() < next_look_) return;
+    next_look_ = Clock::now() + look_every;
+    auto const rounds = rounds_.load();
+    bool const busy = waiting_ == 0 || [this] {
+        std::lock_guard const lock(mutex_);
+        return first_ready_ != nullptr;
+    }();
+    bool const stuck = busy && rounds_seen_ == rounds;
+    rounds_seen_ = rounds;
+    if (stuck) add_workers(next_workers_);
+    next_workers_ = stuck ? next_workers_ * 2 : 1;
+    quiet_looks_ = busy ? 0 : quiet_looks_ + 1;
+    join_ended();
+    if (quiet_looks_ < quiet_looks) return;
+    quiet_looks_ = 0;
+    rounds_seen_.reset();
+    watched_ = false;
+}
+
+void Switchboard::add_workers(std::size_t count) {
+    std::lock_guard const lock(mutex_);
+    auto const most = std::max(least_workers_, limits_.max_connections);
+    for (; count > 0 && staying_ < most; --count) {
+        auto& worker = workers_.emplace_back();
+        try {
+            worker.thread = std::thread([this, &worker] { work(worker); });
+            ++staying_;
+        } catch (std::system_error const& failure) {
+            log_.error("{}: no more threads than {}: {}", name_, staying_, failure.what());
+            workers_.pop_back();
+            return;
+        }
+    }
+}
+
+void Switchboard::join_ended() {
+    std::lock_guard const lock(mutex_);
+    std::erase_if(workers_, [](Worker& worker) {
+        if (worker.ended) worker.thread.join();
+        return worker.ended;
+    });
+}
+
+} // namespace postern::net

@@ -1,0 +1,108 @@
+// Serves many connections with a few threads, which the sessions' own workers help to answer.
+#pragma once
+
+#include "common/net/caller.h"
+#include "common/net/descriptor.h"
+#include "common/net/server.h"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+namespace postern::net {
+
+// Stands in the place of Server, as Crowd does, for sessions that are woken: whoever has the answer puts it
+// through (docs/adr/0013-threads-of-auth-socket.md). The threads take whichever connection has a request
+// next. When none of them came back for a while, because something holds them up, more are started, at most
+// one for each connection.
+//
+// Of a session it wants that wake() waits for nothing, since whoever uses the Waker calls it right there, on
+// its own thread (so it must hold no lock that the session takes, and must not be joined by the session).
+class Switchboard {
+  public:
+    // workers: how many threads there are at least. batch: how many requests a thread takes at a time; where
+    // receive() may wait, 1, so that each of them can go to another thread at once.
+    Switchboard(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory, Log& log,
+                Metrics& metrics, std::string name, std::size_t batch = 1);
+    ~Switchboard(); // stops
+
+    void start();
+    // No new connections; idle ones are closed at once, busy ones get drain_timeout. Joins every thread.
+    void stop();
+
+  private:
+    using Clock = Caller::Clock;
+    struct Worker {
+        std::thread thread;
+        bool ended = false;
+    };
+
+    void host();
+    void begin_to_stop();
+    void accept_one();
+    void admit(Descriptor fd, sockaddr_storage const& remote);
+    int host_timeout();
+    void watch_workers();
+    void ring_alarms();
+    std::shared_ptr<Caller> take_alarmed();
+    void add_workers(std::size_t count);
+    void join_ended();
+    void work(Worker& self);
+    std::shared_ptr<Caller> next_client();
+    void make_ready(std::uint64_t id, unsigned reasons);
+    void enqueue(std::shared_ptr<Caller> const& client);
+    std::shared_ptr<Caller> take_ready();
+    bool may_leave();
+    void tell_all(unsigned reason);
+    void call(Caller& client, unsigned reasons);
+    void attend(Caller& client);
+    void hand_over(Caller& client, unsigned reasons);
+    void serve(Caller& client, std::string& buffer);
+    Result<> serve_guarded(Caller& client, unsigned reasons, std::string& buffer);
+    void set_alarm(Caller& client);
+    void finish(Caller& client, Error const& why);
+
+    Listener listener_;
+    ServerLimits limits_;
+    std::size_t least_workers_;
+    std::size_t batch_;
+    SessionFactory factory_;
+    Log& log_;
+    std::string name_;
+    Counter& accepted_;
+    Gauge& open_;
+    Descriptor poller_;
+    Waker waker_;       // of the host: look again
+    Waker worker_call_; // of a worker: there is somebody in the queue
+    std::atomic<bool> stopping_{false};
+    std::atomic<bool> over_{false};          // the threads are to end
+    std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
+    std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
+    std::atomic<bool> watched_{false};       // the host looks whether workers come back
+    std::optional<std::size_t> rounds_seen_; // at the host's last look
+    Clock::time_point next_look_;            // the host's
+    int quiet_looks_ = 0;                    // the host's: one after the other with a worker waiting
+    std::size_t next_workers_ = 1;           // the host's: how many to add when none comes back
+    std::uint64_t last_id_ = 0;              // the host's
+    std::thread host_;
+    std::mutex mutex_; // guards what follows
+    std::condition_variable all_gone_;
+    std::unordered_map<std::uint64_t, std::shared_ptr<Caller>> clients_;
+    std::set<std::pair<Clock::time_point, std::uint64_t>> alarms_;
+    std::shared_ptr<Caller> first_ready_; // what threads took beyond what they serve now
+    Caller* last_ready_ = nullptr;
+    bool is_closed_ = false; // to new connections
+    std::list<Worker> workers_;
+    std::size_t staying_ = 0; // workers that did not decide to end
+};
+
+} // namespace postern::net

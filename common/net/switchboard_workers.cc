@@ -1,0 +1,162 @@
+// The workers take requests as they come.
+#include "common/net/switchboard.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace postern::net {
+
+namespace {
+
+constexpr int worker_idle_ms = 10'000;
+constexpr std::size_t largest_batch = 16;
+
+unsigned reasons_of(unsigned events) {
+    unsigned reasons = 0;
+    if ((events & EPOLLIN) != 0) reasons |= Caller::readable;
+    if ((events & EPOLLOUT) != 0) reasons |= Caller::writable;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) reasons |= Caller::hung_up;
+    return reasons;
+}
+
+} // namespace
+
+void Switchboard::work(Worker& self) {
+    std::string buffer;
+    while (auto const client = next_client()) {
+        serve(*client, buffer);
+        ++rounds_;
+    }
+    std::lock_guard const lock(mutex_);
+    self.ended = true; // from here on it touches nothing that join_ended() holds
+}
+
+// With its turn; null: the thread is to end.
+std::shared_ptr<Caller> Switchboard::next_client() {
+    std::array<epoll_event, largest_batch> events;
+    while (!over_) {
+        if (auto client = take_ready()) return client;
+        ++waiting_;
+        int const count = ::epoll_wait(poller_.get(), events.data(),
+                                       static_cast<int>(std::min(batch_, events.size())), worker_idle_ms);
+        bool const last = --waiting_ == 0;
+        if (count == 0 && may_leave()) return nullptr;
+        if (count <= 0) continue;
+        if (last && !watched_.exchange(true)) waker_.wake();
+        std::lock_guard const lock(mutex_);
+        for (auto const& event : std::span(events).first(static_cast<std::size_t>(count)))
+            make_ready(event.data.u64, reasons_of(event.events));
+    }
+    return nullptr;
+}
+
+// Under the lock. With the turn a client is in the queue once; nothing here needs memory, since no poller
+// would tell of the request again.
+void Switchboard::make_ready(std::uint64_t id, unsigned reasons) {
+    auto const client = clients_.find(id);
+    if (client != clients_.end() && client->second->take_turn(reasons)) enqueue(client->second);
+}
+
+void Switchboard::enqueue(std::shared_ptr<Caller> const& client) {
+    (last_ready_ != nullptr ? last_ready_->behind : first_ready_) = client;
+    last_ready_ = client.get();
+}
+
+std::shared_ptr<Caller> Switchboard::take_ready() {
+    std::lock_guard const lock(mutex_);
+    auto client = std::move(first_ready_);
+    if (!client) return nullptr;
+    first_ready_ = std::move(client->behind);
+    if (!first_ready_) last_ready_ = nullptr;
+    return client;
+}
+
+bool Switchboard::may_leave() {
+    std::lock_guard const lock(mutex_);
+    if (staying_ <= least_workers_) return false;
+    --staying_;
+    return true;
+}
+
+void Switchboard::serve(Caller& client, std::string& buffer) {
+    do {
+        auto const served = serve_guarded(client, client.asked(), buffer);
+        if (!served) return finish(client, served.error());
+    } while (!client.nothing_asked());
+}
+
+// By any thread; the switchboard stays until the turn has been given back or the connection has ended.
+void Switchboard::call(Caller& client, unsigned reasons) {
+    if (client.take_turn(reasons)) attend(client);
+}
+
+// receive() may wait, and this thread may be the host, or somebody else's: what is to be read is a worker's.
+void Switchboard::attend(Caller& client) {
+    std::string nothing_is_read;
+    do {
+        auto const reasons = client.asked();
+        bool const is_to_be_read = (reasons & (Caller::readable | Caller::hung_up)) != 0;
+        if (is_to_be_read && (reasons & Caller::leave) == 0) return hand_over(client, reasons);
+        auto const served = serve_guarded(client, reasons, nothing_is_read);
+        if (!served) return finish(client, served.error());
+    } while (!client.nothing_asked());
+}
+
+// The turn goes along.
+void Switchboard::hand_over(Caller& client, unsigned reasons) {
+    client.ask_again(reasons);
+    {
+        std::lock_guard const lock(mutex_);
+        enqueue(clients_.at(client.id()));
+    }
+    worker_call_.wake();
+}
+
+// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
+Result<> Switchboard::serve_guarded(Caller& client, unsigned reasons, std::string& buffer) {
+    try {
+        auto served = client.serve(reasons, buffer, stopping_);
+        if (served) set_alarm(client);
+        return served;
+    } catch (std::exception const& broken) {
+        log_.error("{}: client={} closed by a failure of our own: {}", name_, client.peer().to_string(),
+                   broken.what());
+        return closed("");
+    }
+}
+
+void Switchboard::set_alarm(Caller& client) {
+    auto const before = client.alarm_set_to();
+    auto const earlier = client.earlier_alarm();
+    if (!earlier) return;
+    bool is_next = false;
+    {
+        std::lock_guard const lock(mutex_);
+        alarms_.erase({before, client.id()});
+        auto const set = alarms_.emplace(*earlier, client.id()).first;
+        is_next = set == alarms_.begin();
+    }
+    if (is_next) waker_.wake(); // the host sleeps for too long
+}
+
+// Nobody gets the turn any more.
+void Switchboard::finish(Caller& client, Error const& why) {
+    if (why.kind == ErrorKind::malformed)
+        log_.warning("{}: client={} closed: {}", name_, client.peer().to_string(), why.text);
+    else if (why.kind != ErrorKind::closed)
+        log_.debug("{}: client={} closed: {}", name_, client.peer().to_string(), why.text);
+    client.end_session();
+    open_.add(-1);
+    std::shared_ptr<Caller> ended; // goes, with its socket, after the lock
+    std::lock_guard const lock(mutex_);
+    if (clients_.size() >= limits_.max_connections) waker_.wake(); // the host accepts again
+    alarms_.erase({client.alarm_set_to(), client.id()});
+    auto const entry = clients_.extract(client.id());
+    if (!entry.empty()) ended = std::move(entry.mapped());
+    if (clients_.empty()) all_gone_.notify_all();
+}
+
+} // namespace postern::net
