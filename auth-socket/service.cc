@@ -205,9 +205,9 @@ Result<> AuthService::start() {
     limits.idle_timeout = idle_timeout;
     for (auto& [settings, listener] : opened_) {
         auto const name = listener.address().to_string();
-        servers_.push_back(std::make_unique<net::Crowd>(std::move(listener), limits, session_threads(),
-                                                        factory(settings), log_, metrics_,
-                                                        std::string(to_string(settings.role)), batch));
+        servers_.push_back(std::make_unique<net::Switchboard>(std::move(listener), limits, session_threads(),
+                                                              factory(settings), log_, metrics_,
+                                                              std::string(to_string(settings.role)), batch));
         servers_.back()->start();
         log_.info("auth: listening on {} ({})", name, to_string(settings.role));
     }

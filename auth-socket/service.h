@@ -9,7 +9,7 @@
 #include "auth-socket/shared_penalties.h"
 #include "auth-socket/users/loader.h"
 #include "common/daemon/service.h"
-#include "common/net/crowd.h"
+#include "common/net/switchboard.h"
 
 #include <functional>
 #include <memory>
@@ -74,7 +74,7 @@ class AuthService final : public daemon::Service {
     LoginCounts const counts_;
     Surroundings surroundings_;
     std::vector<Opened> opened_;
-    std::vector<std::unique_ptr<net::Crowd>> servers_;
+    std::vector<std::unique_ptr<net::Switchboard>> servers_;
     std::optional<MasterEnvironment> const master_;
     std::optional<MasterLink> master_link_;
 };
