@@ -48,9 +48,8 @@ class World {
     }
     ~World() { crowd->stop(); }
 
-    std::string table(std::string_view name, std::string_view query, std::string const& database) {
-        auto const path =
-            scratch.write(name, "dbpath = " + database + "\nquery = " + std::string(query) + "\n");
+    std::string table(std::string_view name, std::string_view query, std::string const& file) {
+        auto const path = scratch.write(name, "dbpath = " + file + "\nquery = " + std::string(query) + "\n");
         std::filesystem::permissions(path, std::filesystem::perms(0640));
         return "sqlite:" + path;
     }
