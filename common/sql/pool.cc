@@ -25,6 +25,8 @@ std::string label(std::string_view name, std::string_view value) {
     return fmt::format("{}=\"{}\"", name, printable(escaped, 400));
 }
 
+constexpr auto all_down_pause = milliseconds(100); // before a host is tried again while none answers
+
 // Postfix's preference: sockets, then names and addresses, then URIs.
 int rank(ServerSettings const& server) {
     if (server.host.contains("://")) return 2;
@@ -39,8 +41,9 @@ struct Host {
     std::string name;
     Gauge& up;
     bool down = false;
-    Clock::time_point tried;  // when it was last found down, or is being tried again
-    milliseconds interval{0}; // how long it is left alone after that
+    Clock::time_point tried;   // when it was last found down, or is being tried again
+    Clock::time_point counted; // when it last failed so that the log says so and the interval grew
+    milliseconds interval{0};  // how long it is left alone after that
     std::string last_error;
 };
 
@@ -357,7 +360,7 @@ std::optional<std::size_t> Pool::Impl::choose_host() {
     std::vector<std::size_t> best;
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
         auto const& host = hosts_[i];
-        auto const pause = any_up ? host.interval : settings_.retry_interval;
+        auto const pause = any_up ? host.interval : std::min(settings_.retry_interval, all_down_pause);
         if (host.down && now < host.tried + pause) continue;
         if (!best.empty() && rank(host.server) > rank(hosts_[best.front()].server)) continue;
         if (!best.empty() && rank(host.server) < rank(hosts_[best.front()].server)) best.clear();
@@ -377,14 +380,20 @@ void Pool::Impl::host_answers(Host& host) {
     host.up.set(1);
 }
 
+// Failures that follow each other quickly, of many lookups or of tries while nothing else answers, count as
+// one.
 void Pool::Impl::host_failed(Host& host, Error const& error) {
-    host.interval = host.interval.count() == 0
-                        ? settings_.retry_interval
-                        : std::min(host.interval * 2, settings_.longest_retry_interval);
-    host.tried = Clock::now();
+    auto const now = Clock::now();
+    bool const counts = !host.down || now >= host.counted + settings_.retry_interval;
+    host.tried = now;
     host.last_error = error.text;
     host.up.set(0);
     host.down = true;
+    if (!counts) return;
+    host.counted = now;
+    host.interval = host.interval.count() == 0
+                        ? settings_.retry_interval
+                        : std::min(host.interval * 2, settings_.longest_retry_interval);
     // The drivers' errors begin with the host's name, and this line has it already.
     std::string_view why = error.text;
     if (why.starts_with(host.name + ": ")) why.remove_prefix(host.name.size() + 2);

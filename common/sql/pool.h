@@ -26,7 +26,8 @@ struct PoolSettings {
     std::chrono::milliseconds connect_timeout = std::chrono::seconds(5);
     std::chrono::milliseconds idle_time = std::chrono::seconds(60); // then a connection is closed
     // A failed host is left alone this long at first, then twice as long each time, up to the longest, as
-    // long as another host answers. When none does, one of them is tried every retry_interval.
+    // long as another host answers. When none does, each is tried ten times a second, or every retry_interval
+    // where that is shorter.
     std::chrono::milliseconds retry_interval = std::chrono::seconds(1);
     std::chrono::milliseconds longest_retry_interval = std::chrono::seconds(60);
     std::string name; // for the log and the metrics' label: the .cf path

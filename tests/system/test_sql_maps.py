@@ -185,7 +185,6 @@ class ServerTest(Differential):
             self.assertEqual((code, answer), (1, ""))
             self.assertRegex(error, "query error|lookup error")
         database.start()
-        # The pause after a failure is one second.
         wait_until(lambda: self.postfix.postmap(key, f"proxy:{table}")[:2] == (0, "a1@x"), 2, "the table answers again")
         # A restart between two lookups costs none of them.
         database.kill()

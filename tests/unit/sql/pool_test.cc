@@ -300,6 +300,26 @@ TEST_CASE("With every host down the error is temporary and at once, and the host
     CHECK(log.contains("mysql server a answers again"));
 }
 
+TEST_CASE("While no host answers they are tried ten times a second, however long a host that failed is left "
+          "alone") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    world.down["a"] = true;
+    auto how = settings(world, {"a"});
+    how.retry_interval = how.longest_retry_interval = 1h;
+    sql::Pool pool(how, log, metrics);
+    auto const begun = std::chrono::steady_clock::now();
+    for (int i = 0; i < 50; ++i) CHECK(ask(pool).starts_with("temporary: no database host answers"));
+    CHECK(world.connects["a"] <= 1 + (std::chrono::steady_clock::now() - begun) / 100ms);
+    world.down["a"] = false;
+    while (ask(pool) != "a") REQUIRE(std::chrono::steady_clock::now() - begun < 20s);
+    std::size_t told = 0;
+    for (auto const& line : log.lines()) told += line.text.contains("connection refused") ? 1U : 0U;
+    CHECK(told == 1);
+    CHECK(log.expect("connection refused"));
+}
+
 TEST_CASE("While one lookup finds out whether a host is back, the others wait for what it finds") {
     World world;
     test::TestLog log;
