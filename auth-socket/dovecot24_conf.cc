@@ -91,8 +91,8 @@ Fields Database24::fields(std::vector<Problem>& problems) const {
 namespace {
 
 struct Known {
-    std::string_view name, driver; // empty: all of them
-    std::string_view without_effect;
+    std::string_view name, driver; // driver empty: all of them
+    std::string_view without_effect = {};
 };
 
 // What may stand in a passdb or userdb block.

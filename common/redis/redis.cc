@@ -1,9 +1,8 @@
 // Redis through hiredis: its protocol, our waiting and our limits.
 #include "common/redis/redis.h"
 
-#include "common/redis/name.h"
-
 #if POSTERN_REDIS
+#include "common/base/host_address.h"
 #include "common/redis/reply_builder.h"
 
 #include <hiredis/hiredis.h>
@@ -94,7 +93,7 @@ class HiredisConnection final : public Connection {
 Result<Context> connected(ServerSettings const& server, Deadline deadline) {
     Context context;
     if (server.path.empty()) {
-        auto const address = address_of(server.host, deadline);
+        auto const address = host_address(server.host, deadline);
         if (!address) return std::unexpected(address.error());
         context.reset(redisConnectNonBlock(address->c_str(), server.port));
     } else {

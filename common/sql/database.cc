@@ -1,6 +1,9 @@
 // What the drivers share: placeholders, escaping, and the choice of a driver.
 #include "common/sql/database.h"
 
+#include "common/base/host_address.h"
+#include "common/base/text.h"
+
 #include <fmt/format.h>
 
 namespace postern::sql {
@@ -66,6 +69,23 @@ std::string ServerSettings::to_string() const {
     return port == 0 ? host : fmt::format("{}:{}", host, port);
 }
 
+std::vector<std::string> ServerSettings::host_names() const {
+    if (driver == Driver::sqlite || !option("hostaddr").empty()) return {};
+    auto const scheme = host.find("://");
+    auto list = std::string_view(host).substr(scheme == std::string::npos ? 0 : scheme + 3);
+    if (scheme != std::string::npos) {
+        list = list.substr(0, list.find_first_of("/?"));
+        if (auto const at = list.rfind('@'); at != std::string_view::npos) list.remove_prefix(at + 1);
+    }
+    std::vector<std::string> names;
+    for (auto const entry : split(list, ',')) {
+        auto const name = scheme == std::string::npos ? entry : entry.substr(0, entry.find(':'));
+        bool const is_other = name.empty() || name == "localhost" || name.find_first_of("/[%") == 0;
+        if (!is_other) names.emplace_back(name);
+    }
+    return names;
+}
+
 std::string_view to_string(Driver driver) {
     switch (driver) {
     case Driver::postgresql: return "pgsql";
@@ -95,7 +115,18 @@ std::string with_placeholders(Statement const& statement, Driver driver) {
     return out;
 }
 
+// The libraries ask the DNS for as long as resolv.conf(5) says, and no deadline interrupts them. So it is
+// asked here first, where the wait can be left; right after an answer, theirs comes quickly.
+Result<> is_resolved(ServerSettings const& server, Deadline deadline) {
+    for (auto const& host : server.host_names())
+        if (auto const address = host_address(host, deadline); !address)
+            return std::unexpected(address.error());
+    return {};
+}
+
 Result<std::unique_ptr<Connection>> connect(ServerSettings const& server, Deadline deadline) {
+    if (auto resolved = is_resolved(server, deadline); !resolved)
+        return std::unexpected(std::move(resolved).error());
     switch (server.driver) {
     case Driver::postgresql: return connect_postgresql(server, deadline);
     case Driver::mariadb: return connect_mariadb(server, deadline);

@@ -97,6 +97,8 @@ struct ServerSettings {
 
     std::string option(std::string_view name) const; // the last one given; empty when absent
     std::string to_string() const;                   // for the log, without the password
+    // What has to be looked up before a connection: names only, of a URI too.
+    std::vector<std::string> host_names() const;
     bool operator==(ServerSettings const&) const = default;
 };
 
@@ -109,6 +111,9 @@ std::string with_placeholders(Statement const& statement, Driver driver);
 // What one answer may hold, so that a query without WHERE cannot eat the memory.
 inline constexpr std::size_t max_rows = 100'000;             // of one answer; more is a permanent error
 inline constexpr std::size_t max_result_octets = 16'000'000; // of one answer; more is a permanent error
+
+// Whether each of the host names has an address. A temporary error at the deadline, or when one has none.
+Result<> is_resolved(ServerSettings const& server, Deadline deadline);
 
 // Connects within the deadline.
 Result<std::unique_ptr<Connection>> connect_postgresql(ServerSettings const& server, Deadline deadline);

@@ -482,6 +482,8 @@ Result<std::vector<std::string>> PostgresListener::wait(int stop) {
 
 Result<std::unique_ptr<NotificationSource>> listen_postgresql(ServerSettings const& server,
                                                               std::string const& channel, Deadline deadline) {
+    if (auto resolved = is_resolved(server, deadline); !resolved)
+        return std::unexpected(std::move(resolved).error());
     auto handle = start(server, false, deadline);
     if (!handle) return std::unexpected(std::move(handle).error());
     if (PQstatus(handle->get()) != CONNECTION_OK)

@@ -64,10 +64,10 @@ void tell_change(Page& page, Rehearsal::Change const& change) {
 
 MessageFacts Case::facts() const {
     return {envelope.client_name, envelope.client_address, envelope.recipients, &message.headers,
-            [this](std::string_view name) -> std::optional<std::string> {
-                if (name == "{auth_type}" && !envelope.auth_type.empty()) return envelope.auth_type;
-                if (name == "{daemon_name}" && !envelope.daemon_name.empty()) return envelope.daemon_name;
-                if (name == "j" && !envelope.host_name.empty()) return envelope.host_name;
+            [this](std::string_view macro) -> std::optional<std::string> {
+                if (macro == "{auth_type}" && !envelope.auth_type.empty()) return envelope.auth_type;
+                if (macro == "{daemon_name}" && !envelope.daemon_name.empty()) return envelope.daemon_name;
+                if (macro == "j" && !envelope.host_name.empty()) return envelope.host_name;
                 return std::nullopt;
             }};
 }

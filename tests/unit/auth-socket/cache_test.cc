@@ -131,7 +131,7 @@ TEST_CASE("the key has every variable of the password query, and answers that de
     House house;
     auto const key = [&](std::string const& query, Request const& request) {
         SqlSettings settings;
-        settings.pool.servers.push_back({.driver = sql::Driver::sqlite, .database = "/nonexistent"});
+        settings.pool.servers.emplace_back().database = "/nonexistent"; // SQLite's
         settings.password_query = query;
         std::vector<config::Problem> problems;
         return SqlUsers::make(settings, house.log, house.metrics, problems).value()->cache_key(request);

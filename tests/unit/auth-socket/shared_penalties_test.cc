@@ -114,7 +114,7 @@ struct ReadOnlyRedis {
     std::latch refused{1}, heard{1};
 
     struct Connection final : redis::Connection {
-        explicit Connection(ReadOnlyRedis& server) : server(server) {}
+        explicit Connection(ReadOnlyRedis& of) : server(of) {}
         ~Connection() override {
             if (has_refused) server.refused.count_down(); // after the log line
         }
@@ -162,7 +162,7 @@ struct PoisonedRedis {
     std::vector<std::string> from;
 
     struct Connection final : redis::Connection {
-        explicit Connection(PoisonedRedis& server) : server(server) {}
+        explicit Connection(PoisonedRedis& of) : server(of) {}
         Result<redis::Reply> command(std::span<std::string const> words, Deadline) override {
             server.from.push_back(words.back());
             if (server.from.size() == 1) return malformed("a reply beyond its limits");

@@ -3,51 +3,22 @@
 
 #include "common/net/descriptor.h"
 #include "tests/unit/support/catch.h"
+#include "tests/unit/support/slow_dns.h"
 #include "tests/unit/support/temp_dir.h"
 
-#include <dlfcn.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 #include <thread>
 
 using namespace postern;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::string_view slow_name = "slow.dns.example";
-
-// What getaddrinfo(3) waits for when it is asked for slow_name.
-struct SlowDns {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool asked = false, released = false, answered = false;
-
-    void wait() {
-        std::unique_lock lock(mutex);
-        asked = true;
-        changed.notify_all();
-        changed.wait(lock, [this] { return released; });
-        answered = true;
-        changed.notify_all();
-    }
-    void let_go() {
-        std::unique_lock lock(mutex);
-        released = true;
-        changed.notify_all();
-        changed.wait(lock, [this] { return answered; });
-    }
-} slow_dns;
-
-using Resolve = int (*)(char const*, char const*, addrinfo const*, addrinfo**);
 
 // Answers the first command of each connection with one text, then with nothing; or with the text for ever.
 class Server {
@@ -122,16 +93,6 @@ std::string bulk(std::size_t size) {
 
 } // namespace
 
-extern "C" int getaddrinfo(char const* name, char const* service, addrinfo const* hints, addrinfo** result) {
-    auto const only_digits = hints != nullptr && (hints->ai_flags & AI_NUMERICHOST) != 0;
-    if (name != nullptr && name == slow_name && !only_digits) {
-        slow_dns.wait();
-        return EAI_AGAIN;
-    }
-    static auto const real = reinterpret_cast<Resolve>(::dlsym(RTLD_NEXT, "getaddrinfo"));
-    return real(name, service, hints, result);
-}
-
 TEST_CASE("a reply comes back as it was sent, in pieces of one octet, too") {
     for (auto const in_octets : {false, true}) {
         Server const server("*5\r\n:-7\r\n$-1\r\n$3\r\na\r\n\r\n+OK\r\n*1\r\n-ERR x\r\n", false, in_octets);
@@ -203,10 +164,11 @@ TEST_CASE("a reply that comes too slowly is none, however often an octet of it c
 
 TEST_CASE("a name that DNS does not answer for is waited for until the deadline only") {
     auto const connection = redis::connect(
-        {.path = "", .host = std::string(slow_name), .user = "", .password = ""}, Deadline::after(50ms));
+        {.path = "", .host = std::string(postern::test::slow_name), .user = "", .password = ""},
+        Deadline::after(50ms));
     REQUIRE_FALSE(connection);
     CHECK(connection.error().text == "slow.dns.example: no address in time");
-    slow_dns.let_go();
+    postern::test::let_slow_dns_go();
 }
 
 TEST_CASE("a server that is not there is an error that says so") {

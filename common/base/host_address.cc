@@ -1,5 +1,5 @@
 // A thread of its own asks; who waits for it goes on at the deadline, and the thread ends by itself.
-#include "common/redis/name.h"
+#include "common/base/host_address.h"
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 #include <optional>
 #include <thread>
 
-namespace postern::redis {
+namespace postern {
 
 namespace {
 
@@ -39,7 +39,7 @@ Result<std::string> first_address(std::string const& host, int flags) {
 
 } // namespace
 
-Result<std::string> address_of(std::string const& host, Deadline deadline) {
+Result<std::string> host_address(std::string const& host, Deadline deadline) {
     if (auto const digits = first_address(host, AI_NUMERICHOST)) return *digits;
     auto const lookup = std::make_shared<Lookup>();
     std::thread([lookup, host] {
@@ -55,4 +55,4 @@ Result<std::string> address_of(std::string const& host, Deadline deadline) {
     return *lookup->answer;
 }
 
-} // namespace postern::redis
+} // namespace postern

@@ -6,9 +6,9 @@
 
 #include <string>
 
-namespace postern::redis {
+namespace postern {
 
 // In digits. An address in digits comes back as it is. Temporary error: no answer in time, or no such host.
-Result<std::string> address_of(std::string const& host, Deadline deadline);
+Result<std::string> host_address(std::string const& host, Deadline deadline);
 
-} // namespace postern::redis
+} // namespace postern
