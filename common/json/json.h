@@ -21,13 +21,14 @@ class Value {
     using Object = std::vector<Member>; // in their order; parse() lets a name occur once
 
     Value() = default; // null
-    Value(bool value) : data_(value) {}
-    Value(std::int64_t value) : data_(value) {}
-    Value(double value) : data_(value) {}
-    Value(std::string value) : data_(std::move(value)) {}
-    Value(char const* value) : data_(std::string(value)) {}
-    Value(Array value) : data_(std::move(value)) {}
-    Value(Object value) : data_(std::move(value)) {}
+    // Made behind Member: clang wants to know it whole where a Value could be given up half made.
+    Value(bool value);
+    Value(std::int64_t value);
+    Value(double value);
+    Value(std::string value);
+    Value(char const* value);
+    Value(Array value);
+    Value(Object value);
 
     // Null where the value is of another kind.
     bool const* boolean() const { return std::get_if<bool>(&data_); }
@@ -54,6 +55,14 @@ struct Member {
     Value value;
     bool operator==(Member const&) const = default;
 };
+
+inline Value::Value(bool value) : data_(value) {}
+inline Value::Value(std::int64_t value) : data_(value) {}
+inline Value::Value(double value) : data_(value) {}
+inline Value::Value(std::string value) : data_(std::move(value)) {}
+inline Value::Value(char const* value) : data_(std::string(value)) {}
+inline Value::Value(Array value) : data_(std::move(value)) {}
+inline Value::Value(Object value) : data_(std::move(value)) {}
 
 struct Limits {
     std::size_t octets = 65536;
