@@ -112,7 +112,7 @@ std::string with_placeholders(Statement const& statement, Driver driver);
 inline constexpr std::size_t max_rows = 100'000;             // of one answer; more is a permanent error
 inline constexpr std::size_t max_result_octets = 16'000'000; // of one answer; more is a permanent error
 
-// Whether each of the host names has an address. A temporary error at the deadline, or when one has none.
+// Asks for the address of each host name. A temporary error at the deadline, or when the only one has none.
 Result<> is_resolved(ServerSettings const& server, Deadline deadline);
 
 // Connects within the deadline.

@@ -41,6 +41,15 @@ TEST_CASE(
     CHECK(with_address.host_names().empty());
 }
 
+TEST_CASE("a host without an address is an error alone and none among several") {
+    auto const resolved = [](std::string host) {
+        return sql::is_resolved(server(sql::Driver::postgresql, std::move(host)), Deadline::after(10s));
+    };
+    CHECK_FALSE(resolved("no..name"));
+    CHECK(resolved("postgresql://no..name,127.0.0.1/mail"));
+    CHECK(resolved("127.0.0.1"));
+}
+
 TEST_CASE("a database's name that DNS does not answer for is waited for until the deadline only") {
     for (auto const driver : {sql::Driver::postgresql, sql::Driver::mariadb}) {
         auto const connection =
