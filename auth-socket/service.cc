@@ -36,7 +36,7 @@ constexpr std::size_t web_threads = 100;
 
 // No session waits for anything, so that a thread may take several requests at a time. With a thread for each
 // core a request finds one that is awake, and the client's core is not the only one that works.
-constexpr std::size_t batch = 8;
+constexpr std::size_t batch = 16;
 std::size_t session_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 std::string host_name() {
@@ -162,7 +162,7 @@ MasterSettings AuthService::master_settings(ListenerSettings const& listener) co
         auto const cache = current()->users.cache;
         return cache ? cache->flush(users) : 0;
     };
-    struct stat status{};
+    struct stat status {};
     auto const& path = listener.address.address.path;
     if (!path.empty() && ::stat(path.c_str(), &status) == 0) {
         settings.checks_peer = (status.st_mode & 0777) == 0666;

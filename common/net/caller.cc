@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <span>
+#include <utility>
 
 namespace postern::net {
 
@@ -27,8 +28,8 @@ Caller::Caller(Descriptor fd, Peer peer, ServerLimits const& limits, int poller,
 
 Result<> Caller::begin(std::unique_ptr<Session> session, std::string greeting) {
     session_ = std::move(session);
-    if (auto watched = watch(EPOLL_CTL_ADD, for_reading); !watched) return watched;
-    return send(std::move(greeting));
+    unsent_ = std::move(greeting);
+    return watch(EPOLL_CTL_ADD, for_reading);
 }
 
 // Also tells of what is there already.
@@ -38,35 +39,38 @@ Result<> Caller::watch(int operation, unsigned events) {
     return {};
 }
 
-Result<> Caller::serve(unsigned reasons, std::string& buffer, bool stopping) {
+Result<> Caller::serve(unsigned reasons, std::string& buffer) {
     if ((reasons & leave) != 0) return closed("the server's patience is over");
     if ((reasons & alarm) != 0) alarm_ = Clock::time_point::max();
-    if (!unsent_.empty() && (reasons & (writable | hung_up)) != 0)
+    if (is_blocked() && (reasons & (writable | hung_up)) != 0)
         if (auto flushed = flush(); !flushed) return flushed;
-    if (!is_over() && ((reasons & woken) != 0 || is_time_to_wake()))
-        if (auto answered = answer(session_->wake()); !answered) return answered;
-    if (!is_over() && unsent_.empty() && (reasons & (readable | hung_up)) != 0)
-        if (auto answered = read((reasons & hung_up) != 0, buffer); !answered) return answered;
-    return may_go_on(stopping);
+    if (!is_over() && ((reasons & woken) != 0 || is_time_to_wake())) answer(session_->wake());
+    if (is_over() || is_blocked() || (reasons & (readable | hung_up)) == 0) return {};
+    return read((reasons & hung_up) != 0, buffer);
 }
 
-bool Caller::is_time_to_wake() const {
-    auto const wakes_at = session_->wakes_at();
-    return wakes_at && wakes_at->expired();
-}
-
-Result<> Caller::may_go_on(bool stopping) {
+Result<> Caller::settle(bool stopping) {
     auto const now = Clock::now();
-    if (!unsent_.empty()) {
+    if (!is_blocked() && is_idle()) {
+        if (stopping)
+            close({ErrorKind::temporary, "this server is stopping"});
+        else if (now >= idle_too_long_)
+            close({ErrorKind::temporary, "idle for too long"});
+    }
+    if (!unsent_.empty() && !is_blocked())
+        if (auto flushed = flush(); !flushed) return flushed;
+    if (is_blocked()) {
         if (now < must_be_sent_) return {};
         return closed("the peer does not read its answers");
     }
     if (ends_) return std::unexpected(*ends_);
     if (session_->finished()) return closed("");
-    if (session_->busy()) return {};
-    if (stopping) return close({ErrorKind::temporary, "this server is stopping"});
-    if (now >= idle_too_long_) return close({ErrorKind::temporary, "idle for too long"});
-    return {};
+    return std::exchange(is_to_be_read_, false) ? watch(EPOLL_CTL_MOD, for_reading) : Result<>();
+}
+
+bool Caller::is_time_to_wake() const {
+    auto const wakes_at = session_->wakes_at();
+    return wakes_at && wakes_at->expired();
 }
 
 // One piece at a time, so that nobody who sends without end keeps a thread from the others: where there is
@@ -75,47 +79,37 @@ Result<> Caller::read(bool to_the_end, std::string& buffer) {
     buffer.resize(limits_.read_size);
     auto const size = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return {};
-    if (size < 0 && errno == EINTR) return watch(EPOLL_CTL_MOD, for_reading);
-    if (size == 0 || (size < 0 && errno == ECONNRESET)) return closed("the peer went away");
-    if (size < 0) return system_error("read", errno);
+    is_to_be_read_ = (size < 0 && errno == EINTR) || size == std::ssize(buffer) || to_the_end;
+    if (size < 0 && errno == EINTR) return {};
+    if (size < 0 && errno != ECONNRESET) return system_error("read", errno);
+    if (size <= 0) {
+        ends_ = Error{ErrorKind::closed, "the peer went away"}; // it may still take what wake() said
+        return {};
+    }
     std::span const octets(buffer.data(), static_cast<std::size_t>(size));
     auto reply = session_->receive({octets.data(), octets.size()});
     wipe(octets); // a password may be among them, and the next octets may come tomorrow
-    auto answered = answer(std::move(reply));
-    bool const is_all = octets.size() < buffer.size() && !to_the_end;
-    if (!answered || is_all || !unsent_.empty()) return answered;
-    return watch(EPOLL_CTL_MOD, for_reading);
-}
-
-Result<> Caller::answer(Result<std::string> reply) {
-    idle_too_long_ = Clock::now() + limits_.idle_timeout;
-    if (reply) return send(std::move(*reply));
-    return close(std::move(reply.error()));
-}
-
-// The farewell goes out before the connection ends, and is not waited for by anybody.
-Result<> Caller::close(Error why) {
-    // The peer may be gone; the error that ends the session is the one to tell.
-    auto const said = send(session_->farewell(why));
-    if (!said || unsent_.empty()) return std::unexpected(std::move(why));
-    ends_ = std::move(why);
+    answer(std::move(reply));
     return {};
 }
 
-Result<> Caller::send(std::string text) {
-    if (!unsent_.empty()) {
-        unsent_ += text;
-        return {};
-    }
-    if (text.empty()) return {};
-    unsent_ = std::move(text);
-    if (auto flushed = flush(); !flushed || unsent_.empty()) return flushed;
-    must_be_sent_ = Clock::now() + limits_.write_timeout;
-    return watch(EPOLL_CTL_MOD, for_writing);
+void Caller::answer(Result<std::string> reply) {
+    idle_too_long_ = Clock::now() + limits_.idle_timeout;
+    if (!reply) return close(std::move(reply.error()));
+    if (unsent_.empty())
+        unsent_ = std::move(*reply);
+    else
+        unsent_ += *reply;
 }
 
+// The farewell goes out before the connection ends, and is not waited for by anybody.
+void Caller::close(Error why) {
+    unsent_ += session_->farewell(why);
+    ends_ = std::move(why);
+}
+
+// The peer may be gone; then the error that ends the session is the one to tell.
 Result<> Caller::flush() {
-    bool const was_waiting = must_be_sent_ != Clock::time_point{};
     std::string_view rest = unsent_;
     while (!rest.empty()) {
         auto const size = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
@@ -124,19 +118,26 @@ Result<> Caller::flush() {
             continue;
         }
         if (size < 0 && errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        if (ends_) return std::unexpected(*ends_);
         if (errno == EPIPE || errno == ECONNRESET) return closed("the peer went away before its answer");
-        if (errno != EAGAIN && errno != EWOULDBLOCK) return system_error("write", errno);
-        break;
+        return system_error("write", errno);
     }
     unsent_.erase(0, unsent_.size() - rest.size());
-    if (!unsent_.empty() || !was_waiting) return {};
-    must_be_sent_ = {};
-    return watch(EPOLL_CTL_MOD, for_reading);
+    if (!unsent_.empty() && !is_blocked()) {
+        must_be_sent_ = Clock::now() + limits_.write_timeout;
+        return watch(EPOLL_CTL_MOD, for_writing);
+    }
+    if (unsent_.empty() && is_blocked()) {
+        must_be_sent_ = {};
+        is_to_be_read_ = true;
+    }
+    return {};
 }
 
 std::optional<Caller::Clock::time_point> Caller::earlier_alarm() {
     auto due = Clock::time_point::max();
-    if (!unsent_.empty())
+    if (is_blocked())
         due = must_be_sent_;
     else if (!session_->busy())
         due = idle_too_long_;

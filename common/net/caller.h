@@ -47,8 +47,12 @@ class Caller {
         unsigned expected = has_turn;
         return asked_.compare_exchange_strong(expected, 0);
     }
-    // buffer: where it reads; made as large as it must be. An error ends the connection.
-    Result<> serve(unsigned reasons, std::string& buffer, bool stopping);
+    // Reads once and lets the session answer; what it says waits for settle(), so that a thread can serve
+    // several before their peers wake up. buffer: where it reads; made as large as it must be. An error ends
+    // the connection.
+    Result<> serve(unsigned reasons, std::string& buffer);
+    // Sends what can be sent. An error ends the connection.
+    Result<> settle(bool stopping);
     // When it is to be served at the latest, if that is earlier than the alarm that is set; then sets it.
     std::optional<Clock::time_point> earlier_alarm();
     Clock::time_point alarm_set_to() const { return alarm_; }
@@ -58,12 +62,12 @@ class Caller {
     static constexpr unsigned has_turn = 128;
 
     Result<> watch(int operation, unsigned events);
-    Result<> answer(Result<std::string> reply);
+    void answer(Result<std::string> reply);
     Result<> read(bool to_the_end, std::string& buffer);
-    Result<> send(std::string text);
     Result<> flush();
-    Result<> close(Error why);
-    Result<> may_go_on(bool stopping);
+    void close(Error why);
+    bool is_idle() const { return !is_over() && !session_->busy(); }
+    bool is_blocked() const { return must_be_sent_ != Clock::time_point{}; }
     bool is_time_to_wake() const;
     bool is_over() const { return ends_ || session_->finished(); }
 
@@ -75,9 +79,10 @@ class Caller {
     std::atomic<unsigned> asked_{has_turn};
     // What follows is the turn's.
     std::unique_ptr<Session> session_;
-    std::string unsent_;              // nothing is read while there is some
+    std::string unsent_;
     std::optional<Error> ends_;       // when all is sent
-    Clock::time_point must_be_sent_;  // unsent_
+    Clock::time_point must_be_sent_;  // unsent_, which the socket did not take; nothing is read meanwhile
+    bool is_to_be_read_ = false;      // the poller is to tell what there is
     Clock::time_point idle_too_long_; // counts while the session is not busy
     Clock::time_point alarm_ = Clock::time_point::max();
 };

@@ -72,7 +72,8 @@ void Switchboard::stop() {
     for (auto& worker : workers_) worker.thread.join();
     workers_.clear();
     std::string buffer;
-    while (auto const client = take_ready()) serve(*client, buffer); // what no worker came to
+    Turns turns;
+    for (take_ready(turns); !turns.empty(); take_ready(turns)) serve(turns, buffer); // what no worker came to
     // Whoever used a Waker may still be in there.
     std::unique_lock lock(mutex_);
     all_gone_.wait(lock, [this] { return clients_.empty(); });

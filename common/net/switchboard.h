@@ -17,6 +17,7 @@
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace postern::net {
 
@@ -57,17 +58,21 @@ class Switchboard {
     void add_workers(std::size_t count);
     void join_ended();
     void work(Worker& self);
-    std::shared_ptr<Caller> next_client();
+    using Turns = std::vector<std::shared_ptr<Caller>>;
+    bool next_clients(Turns& turns);
     void make_ready(std::uint64_t id, unsigned reasons);
     void enqueue(std::shared_ptr<Caller> const& client);
-    std::shared_ptr<Caller> take_ready();
+    void take_ready(Turns& turns);
     bool may_leave();
     void tell_all(unsigned reason);
     void call(Caller& client, unsigned reasons);
     void attend(Caller& client);
     void hand_over(Caller& client, unsigned reasons);
-    void serve(Caller& client, std::string& buffer);
-    Result<> serve_guarded(Caller& client, unsigned reasons, std::string& buffer);
+    void serve(Turns& turns, std::string& buffer);
+    bool serve_one(Caller& client, unsigned reasons, std::string& buffer);
+    bool settle(Caller& client);
+    template <class Step>
+    bool guarded(Caller& client, Step const& step);
     void set_alarm(Caller& client);
     void finish(Caller& client, Error const& why);
 

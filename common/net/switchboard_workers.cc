@@ -26,31 +26,34 @@ unsigned reasons_of(unsigned events) {
 
 void Switchboard::work(Worker& self) {
     std::string buffer;
-    while (auto const client = next_client()) {
-        serve(*client, buffer);
+    Turns turns;
+    turns.reserve(std::min(batch_, largest_batch)); // from here on it needs no memory
+    while (next_clients(turns)) {
+        serve(turns, buffer);
         ++rounds_;
     }
     std::lock_guard const lock(mutex_);
     self.ended = true; // from here on it touches nothing that join_ended() holds
 }
 
-// With its turn; null: the thread is to end.
-std::shared_ptr<Caller> Switchboard::next_client() {
+// With their turns; false: the thread is to end.
+bool Switchboard::next_clients(Turns& turns) {
     std::array<epoll_event, largest_batch> events;
     while (!over_) {
-        if (auto client = take_ready()) return client;
+        take_ready(turns);
+        if (!turns.empty()) return true;
         ++waiting_;
         int const count = ::epoll_wait(poller_.get(), events.data(),
                                        static_cast<int>(std::min(batch_, events.size())), worker_idle_ms);
         bool const last = --waiting_ == 0;
-        if (count == 0 && may_leave()) return nullptr;
+        if (count == 0 && may_leave()) return false;
         if (count <= 0) continue;
         if (last && !watched_.exchange(true)) waker_.wake();
         std::lock_guard const lock(mutex_);
         for (auto const& event : std::span(events).first(static_cast<std::size_t>(count)))
             make_ready(event.data.u64, reasons_of(event.events));
     }
-    return nullptr;
+    return false;
 }
 
 // Under the lock. With the turn a client is in the queue once; nothing here needs memory, since no poller
@@ -65,13 +68,14 @@ void Switchboard::enqueue(std::shared_ptr<Caller> const& client) {
     last_ready_ = client.get();
 }
 
-std::shared_ptr<Caller> Switchboard::take_ready() {
+void Switchboard::take_ready(Turns& turns) {
     std::lock_guard const lock(mutex_);
-    auto client = std::move(first_ready_);
-    if (!client) return nullptr;
-    first_ready_ = std::move(client->behind);
+    for (auto room = std::min(batch_, largest_batch); room > 0 && first_ready_; --room) {
+        auto client = std::move(first_ready_);
+        first_ready_ = std::move(client->behind);
+        turns.push_back(std::move(client));
+    }
     if (!first_ready_) last_ready_ = nullptr;
-    return client;
 }
 
 bool Switchboard::may_leave() {
@@ -81,11 +85,17 @@ bool Switchboard::may_leave() {
     return true;
 }
 
-void Switchboard::serve(Caller& client, std::string& buffer) {
-    do {
-        auto const served = serve_guarded(client, client.asked(), buffer);
-        if (!served) return finish(client, served.error());
-    } while (!client.nothing_asked());
+// All are served before anything is sent: a peer that is woken by its answer costs more than the answer, and
+// when it looks for others it finds them, too.
+void Switchboard::serve(Turns& turns, std::string& buffer) {
+    for (auto& client : turns)
+        if (!serve_one(*client, client->asked(), buffer)) client.reset();
+    for (auto const& client : turns) {
+        bool goes_on = client && settle(*client);
+        while (goes_on && !client->nothing_asked())
+            goes_on = serve_one(*client, client->asked(), buffer) && settle(*client);
+    }
+    turns.clear();
 }
 
 // By any thread; the switchboard stays until the turn has been given back or the connection has ended.
@@ -100,8 +110,7 @@ void Switchboard::attend(Caller& client) {
         auto const reasons = client.asked();
         bool const is_to_be_read = (reasons & (Caller::readable | Caller::hung_up)) != 0;
         if (is_to_be_read && (reasons & Caller::leave) == 0) return hand_over(client, reasons);
-        auto const served = serve_guarded(client, reasons, nothing_is_read);
-        if (!served) return finish(client, served.error());
+        if (!serve_one(client, reasons, nothing_is_read) || !settle(client)) return;
     } while (!client.nothing_asked());
 }
 
@@ -115,17 +124,32 @@ void Switchboard::hand_over(Caller& client, unsigned reasons) {
     worker_call_.wake();
 }
 
-// The outermost frame of a request: whatever goes wrong in here ends this connection and no other.
-Result<> Switchboard::serve_guarded(Caller& client, unsigned reasons, std::string& buffer) {
+bool Switchboard::serve_one(Caller& client, unsigned reasons, std::string& buffer) {
+    return guarded(client, [&] { return client.serve(reasons, buffer); });
+}
+
+bool Switchboard::settle(Caller& client) {
+    return guarded(client, [&] {
+        auto settled = client.settle(stopping_);
+        if (settled) set_alarm(client);
+        return settled;
+    });
+}
+
+// The outermost frame of a request: whatever goes wrong in here ends this connection and no other. False: it
+// has ended.
+template <class Step>
+bool Switchboard::guarded(Caller& client, Step const& step) {
+    Result<> done;
     try {
-        auto served = client.serve(reasons, buffer, stopping_);
-        if (served) set_alarm(client);
-        return served;
+        done = step();
     } catch (std::exception const& broken) {
         log_.error("{}: client={} closed by a failure of our own: {}", name_, client.peer().to_string(),
                    broken.what());
-        return closed("");
+        done = closed("");
     }
+    if (!done) finish(client, done.error());
+    return done.has_value();
 }
 
 void Switchboard::set_alarm(Caller& client) {
