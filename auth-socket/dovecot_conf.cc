@@ -195,13 +195,23 @@ std::vector<ListenerSettings> understand_listeners(Block const& root, Settings c
 
 namespace {
 
-void check_mechanisms(Settings& settings, Block const& root, std::vector<Problem>& problems) {
+using Assignments = std::vector<config::Assignment>;
+
+// Where a setting got the value that counts; the last one does.
+config::Place place_of(std::string_view name, Assignments const& assignments) {
+    config::Place place;
+    for (auto const& each : assignments)
+        if (each.name == name) place = each.place;
+    return place;
+}
+
+void check_mechanisms(Settings const& settings, config::Place const& place, std::vector<Problem>& problems) {
     auto const is_for_tokens = [](std::string_view name) {
         return name == "OAUTHBEARER" || name == "XOAUTH2";
     };
     if (std::ranges::none_of(settings.client.mechanisms, is_for_tokens)) return;
     if (!json::is_available())
-        complain(problems, root.place,
+        complain(problems, place,
                  "OAUTHBEARER and XOAUTH2: this auth-socket was built without nlohmann-json");
     auto const takes_tokens = [&](DatabaseBlock const& block) {
         return block.driver == "oauth2" &&
@@ -209,7 +219,7 @@ void check_mechanisms(Settings& settings, Block const& root, std::vector<Problem
     };
     if (std::ranges::none_of(settings.passdbs, takes_tokens))
         problems.push_back(
-            {Problem::Severity::warning, root.place,
+            {Problem::Severity::warning, place,
              "auth_mechanisms has OAUTHBEARER or XOAUTH2, but no passdb oauth2 checks tokens"});
 }
 
@@ -223,13 +233,13 @@ void warn_of_unknown(Block const& root, std::vector<Problem>& problems) {
                 {Problem::Severity::warning, each.place, config::unknown_setting(each.name, known)});
 }
 
-void check_policy(Settings const& settings, Block const& root, std::vector<Problem>& problems) {
+void check_policy(Settings const& settings, config::Place const& place, std::vector<Problem>& problems) {
     auto const& policy = settings.policy;
     if (policy.server_url.empty()) return;
     if (policy.hash_nonce.empty())
-        complain(problems, root.place, "auth_policy_server_url needs auth_policy_hash_nonce");
+        complain(problems, place, "auth_policy_server_url needs auth_policy_hash_nonce");
     if (!http::is_available() || !json::is_available())
-        complain(problems, root.place,
+        complain(problems, place,
                  "auth_policy_server_url: this auth-socket was built without libcurl or nlohmann-json");
 }
 
@@ -238,7 +248,8 @@ void check_policy(Settings const& settings, Block const& root, std::vector<Probl
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
     Settings settings;
     auto const newer = is_dovecot24(root);
-    std::vector<config::Assignment> ours;
+    if (newer) settings.client.protocol_minor = dovecot24_client_protocol_minor;
+    Assignments ours;
     for (auto const& each : root.settings)
         if (dovecot_table().find(each.name) != nullptr || (is_auth_setting(each.name) && !newer))
             ours.push_back(each);
@@ -268,8 +279,8 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
     settings.passdbs = understand_databases(root, "passdb", problems);
     if (newer) add_dovecot24_tokens(root, settings, problems);
     settings.userdbs = understand_databases(root, "userdb", problems);
-    check_mechanisms(settings, root, problems);
-    check_policy(settings, root, problems);
+    check_mechanisms(settings, place_of("auth_mechanisms", ours), problems);
+    check_policy(settings, place_of("auth_policy_server_url", ours), problems);
     if (settings.passdbs.empty()) complain(problems, root.place, "no passdb { } block: nobody could log in");
     settings.listeners = understand_listeners(root, settings, own, problems);
     if (settings.listeners.empty()) complain(problems, root.place, "no listener in service auth { }");

@@ -5,12 +5,14 @@
 #include "common/base/clock.h"
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace postern::auth_socket {
 
@@ -30,20 +32,30 @@ class Logins {
     explicit Logins(TimeSource now) : now_(std::move(now)) {}
 
     void keep(std::string const& cookie, std::uint32_t id, FinishedLogin login);
-    // The client with this cookie has gone.
-    void forget(std::string const& cookie);
+    // The client with this pid and cookie has gone.
+    void forget(std::string_view cookie, std::uint32_t client_pid);
     // Gives each login out once. Absent: no such login, another pid, too late.
-    std::optional<FinishedLogin> take(std::string const& cookie, std::uint32_t client_pid, std::uint32_t id);
+    std::optional<FinishedLogin> take(std::string_view cookie, std::uint32_t client_pid, std::uint32_t id);
     std::size_t size() const;
 
   private:
+    // Looked up by what is no secret; the cookie is compared, in constant time.
+    struct Key {
+        std::uint32_t client_pid, id;
+        auto operator<=>(Key const&) const = default;
+    };
     struct Kept {
+        std::string cookie;
         FinishedLogin login;
         Deadline::Clock::time_point until;
     };
     TimeSource now_;
     mutable std::mutex mutex_; // guards kept_
-    std::map<std::string, std::map<std::uint32_t, Kept>> kept_;
+    // Two clients may say that they have one pid, each with a cookie of its own.
+    std::multimap<Key, Kept> kept_;
+
+    template <class Goes>
+    void erase_of_client(std::uint32_t client_pid, Goes goes);
 };
 
 } // namespace postern::auth_socket

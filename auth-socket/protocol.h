@@ -66,7 +66,8 @@ class Line {
 
 // "VERSION<TAB>major<TAB>minor": the minor; an error for another major or a malformed line.
 inline constexpr unsigned protocol_major = 1;
-inline constexpr unsigned client_protocol_minor = 2;
+inline constexpr unsigned client_protocol_minor = 2;           // Dovecot 2.3's
+inline constexpr unsigned dovecot24_client_protocol_minor = 4; // 3: channel binding; 4: CANCELLED
 inline constexpr unsigned master_protocol_minor = 1;
 Result<unsigned> version_minor(std::vector<std::string> const& fields);
 

@@ -66,6 +66,7 @@ struct Outcome {
     Fields reply;     // extra fields for OK and FAIL
     Fields userdb;    // userdb_* of the password query, for prefetch
     bool userdb_prefetched = false;
+    bool only_fields = false; // noauthenticate: nobody has looked at the password yet
     bool without_delay = false;
     // find_secret() only, and then always but for a temporary failure. With a verdict that is not ok the
     // mechanism goes on with it all the same, so that the client learns nothing before it has proven itself.
@@ -73,7 +74,8 @@ struct Outcome {
     bool refused_by_policy = false; // the policy server's word, not a database's
     // Not the end: the login is to be tried again after so long.
     std::chrono::milliseconds wait_first{0};
-    bool credential_is_invented = false; // nobody's: whatever the client proves, the verdict stands
+    std::chrono::seconds answer_after{0}; // delay_until: who may log in is told only then
+    bool credential_is_invented = false;  // nobody's: whatever the client proves, the verdict stands
 };
 
 } // namespace postern::auth_socket

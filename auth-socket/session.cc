@@ -15,12 +15,14 @@ ClientSession::ClientSession(ClientSettings settings, std::shared_ptr<Authority 
       completions_(std::make_shared<Completions<Done>>(std::move(waker))),
       cookie_(hex_encode(random_octets(16))) {}
 
-ClientSession::~ClientSession() { surroundings_.logins.forget(cookie_); }
+ClientSession::~ClientSession() {
+    if (client_pid_) surroundings_.logins.forget(cookie_, *client_pid_);
+}
 
 // The whole block at once: Exim and others wait for it before they write. Postfix wants VERSION first and a
 // MECH before SPID.
 std::string ClientSession::greeting() {
-    std::string text = Line("VERSION", protocol_major).add(std::to_string(client_protocol_minor)).text();
+    std::string text = Line("VERSION", protocol_major).add(std::to_string(settings_.protocol_minor)).text();
     std::vector<std::string> const only_token{"DOVECOT-TOKEN"};
     for (auto const& name : settings_.token_role ? only_token : settings_.mechanisms) {
         auto const* kind = mechanism_named(name);
@@ -197,7 +199,11 @@ Result<> ClientSession::go_on(std::vector<std::string> const& fields) {
 Result<> ClientSession::cancel(std::vector<std::string> const& fields) {
     auto const id = fields.size() > 1 ? request_id(fields[1]) : std::nullopt;
     if (!id) return malformed("CANCEL with a bad id");
-    requests_.erase(*id);
+    auto known = requests_.erase(*id) > 0;
+    if (std::min(*client_minor_, settings_.protocol_minor) < 4) return {};
+    // Since minor 4 a client waits until it hears how its request ended, once.
+    known |= std::erase_if(delayed_, [id](Delayed const& each) { return each.id == *id; }) > 0;
+    if (known) output_ += Line("CANCELLED", *id).text();
     return {};
 }
 

@@ -24,7 +24,8 @@ enum class TemporaryFailure { is_told, closes, closes_for_minor_0 };
 
 // What the client protocol takes from the configuration.
 struct ClientSettings {
-    std::vector<std::string> mechanisms{"PLAIN"}; // in capitals, known ones only
+    unsigned protocol_minor = client_protocol_minor; // what is announced
+    std::vector<std::string> mechanisms{"PLAIN"};    // in capitals, known ones only
     std::chrono::milliseconds failure_delay{2000};
     MechanismContext mechanism;
     bool user_from_certificate = false; // auth_ssl_username_from_cert: EXTERNAL works
@@ -71,6 +72,7 @@ class ClientSession final : public net::Session {
         std::string final_data;
     };
     struct Delayed {
+        std::uint32_t id;
         TimePoint due;
         std::string text;
     };

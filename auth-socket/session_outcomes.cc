@@ -66,7 +66,13 @@ void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::strin
     surroundings_.penalties.succeeded(request.client.remote_ip, pending.account);
     authority_->report(request, outcome);
     surroundings_.counts.count(request.mechanism, Verdict::ok);
-    output_ += ok_line(id, request, outcome, final_data);
+    auto text = ok_line(id, request, outcome, final_data);
+    if (outcome.answer_after.count() > 0)
+        delayed_.push_back(
+            {id, std::min(surroundings_.now() + outcome.answer_after, pending.last_heard + answer_limit),
+             std::move(text)});
+    else
+        output_ += text;
     request.password = Secret();
     if (settings_.login_role) surroundings_.logins.keep(cookie_, id, {std::move(request), outcome});
 }
@@ -110,7 +116,7 @@ void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
     if (outcome.without_delay || due <= now)
         output_ += text;
     else
-        delayed_.push_back({due, std::move(text)});
+        delayed_.push_back({id, due, std::move(text)});
 }
 
 void ClientSession::note_failure(Pending const& pending, Outcome const& outcome) {

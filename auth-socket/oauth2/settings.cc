@@ -157,27 +157,32 @@ std::optional<TokenSettings> checked_token_settings(std::vector<config::Assignme
                                                     std::vector<Problem>& problems) {
     TokenSettings settings;
     auto mine = token_table().apply(settings, assignments);
-    auto const complain = [&](std::string text) {
-        mine.push_back({Problem::Severity::error, place, std::move(text)});
+    // about: the setting at whose line the mistake is told; empty: what is missing stands nowhere.
+    auto const complain = [&](string_view about, std::string text) {
+        Problem problem{Problem::Severity::error, place, std::move(text)};
+        for (auto const& each : assignments)
+            if (each.name == about) problem.place = each.place;
+        mine.push_back(std::move(problem));
     };
     auto const local_only = settings.introspection_mode == IntrospectionMode::local;
     if (local_only && settings.local_validation_key_dict.empty())
-        complain("introspection_mode = local needs local_validation_key_dict");
+        complain("introspection_mode", "introspection_mode = local needs local_validation_key_dict");
     if (local_only) settings.introspection_url.clear();
     // The URL's user would be asked about in place of the token: any token would be good for that account.
     if (settings.introspection_mode == IntrospectionMode::bearer &&
         http::has_user(settings.introspection_url))
-        complain("introspection_url names a user, with which introspection_mode = auth sends no token; "
+        complain("introspection_url",
+                 "introspection_url names a user, with which introspection_mode = auth sends no token; "
                  "use post or get");
     if (settings.use_grant_password && settings.grant_url.empty())
-        complain("use_grant_password needs grant_url");
+        complain("use_grant_password", "use_grant_password needs grant_url");
     if (settings.local_validation_key_dict.empty() && !settings.asks_web())
         complain(
-            "one of tokeninfo_url, introspection_url, grant_url and local_validation_key_dict is needed");
-    if (settings.username_attribute.empty()) complain("username_attribute is needed");
-    if (!json::is_available()) complain("oauth2: this auth-socket was built without nlohmann-json");
+            "", "one of tokeninfo_url, introspection_url, grant_url and local_validation_key_dict is needed");
+    if (settings.username_attribute.empty()) complain("username_attribute", "username_attribute is needed");
+    if (!json::is_available()) complain("", "oauth2: this auth-socket was built without nlohmann-json");
     if (settings.asks_web() && !http::is_available())
-        complain("oauth2: this auth-socket was built without libcurl, and knows local validation only");
+        complain("", "oauth2: this auth-socket was built without libcurl, and knows local validation only");
     problems.insert(problems.end(), mine.begin(), mine.end());
     if (config::has_errors(mine)) return std::nullopt;
     return settings;

@@ -47,24 +47,35 @@ std::string_view md5_crypt_part(std::string_view value) {
     return value;
 }
 
+struct Parts {
+    std::string_view scheme, value;
+};
+
+Parts parts(std::string_view stored, std::string_view default_scheme) {
+    if (auto const end = stored.find('}'); stored.starts_with("{") && end != std::string_view::npos)
+        return {stored.substr(1, end - 1), stored.substr(end + 1)};
+    if (stored.starts_with("$1$")) return {"MD5-CRYPT", md5_crypt_part(stored)};
+    return {default_scheme, stored};
+}
+
 } // namespace
 
 Result<Credential> read_stored_password(std::string_view stored, std::string_view default_scheme) {
-    std::string_view name = default_scheme;
-    std::string_view value = stored;
-    if (auto const end = stored.find('}'); stored.starts_with("{") && end != std::string_view::npos) {
-        name = stored.substr(1, end - 1);
-        value = stored.substr(end + 1);
-    } else if (stored.starts_with("$1$")) {
-        name = "MD5-CRYPT";
-        value = md5_crypt_part(stored);
-    }
+    auto const [name, value] = parts(stored, default_scheme);
     auto const named = read_scheme_name(name);
     if (!named) return std::unexpected(named.error());
     auto raw = decode(value, *named);
     if (!raw || (named->scheme->size != 0 && raw->size() != named->scheme->size))
         return permanent("a stored password that is not " + std::string(named->scheme->name));
     return Credential{std::string(named->scheme->name), Secret(std::move(*raw))};
+}
+
+bool is_locked(std::string_view stored, std::string_view default_scheme) {
+    auto const [name, value] = parts(stored, default_scheme);
+    auto const named = read_scheme_name(name);
+    if (!named || named->form || (!value.starts_with('!') && !value.starts_with('*'))) return false;
+    auto const is_text = [&](std::string_view plain) { return named->scheme->name == plain; };
+    return !is_text("PLAIN") && !is_text("CLEAR") && !is_text("CLEARTEXT");
 }
 
 Result<bool> verify_password(Credential const& credential, PasswordAttempt const& attempt) {

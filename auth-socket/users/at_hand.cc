@@ -12,8 +12,8 @@ namespace {
 
 // Nothing in it that could still keep somebody out whose password is right.
 bool is_unconditional(PassdbRow const& row) {
-    return row.allow_nets.empty() && row.allow_real_nets.empty() && !row.fail && !row.disabled &&
-           !row.expired && !row.no_password;
+    return !row.allow_nets && !row.allow_real_nets && !row.fail && !row.disabled && !row.expired &&
+           !row.no_password && !row.no_authentication && row.login_user.empty() && row.delay_until.empty();
 }
 
 bool is_plain(DatabaseBlock const& block) {

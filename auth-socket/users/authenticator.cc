@@ -8,6 +8,8 @@
 #include "common/base/text.h"
 
 #include <algorithm>
+#include <ctime>
+#include <utility>
 
 namespace postern::auth_socket {
 
@@ -131,7 +133,7 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
     ChainState state;
     Outcome outcome;
     outcome.user = request.user;
-    bool verified = false;
+    bool verified = false, left_to_others = false, asked_others = false;
     auto const already = Question{always_ok};
     for (auto const& passdb : passdbs_) {
         if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
@@ -140,15 +142,19 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
         auto attempt_outcome = outcome;
         auto const verdict = ask_passdb(passdb, attempt, attempt_outcome, verified ? already : question);
         if (verdict == Verdict::ok) {
+            auto const only_fields = std::exchange(attempt_outcome.only_fields, false);
             attempt.answered_by = passdb.block.name;
             request = std::move(attempt);
             outcome = std::move(attempt_outcome);
+            left_to_others |= only_fields;
+            if (only_fields) continue;
             verified = true;
         } else if (verdict != Verdict::unknown_user) {
             request.answered_by = passdb.block.name;
             outcome.without_delay = outcome.without_delay || attempt_outcome.without_delay;
             if (!outcome.credential) outcome.credential = std::move(attempt_outcome.credential);
         }
+        asked_others = true;
         if (!state.goes_on(passdb.block, verdict)) break;
         // "pass = yes": this master is proven, and the user's own passdbs go on.
         if (master && verdict == Verdict::ok && passdb.block.success == Rule::continue_on) {
@@ -157,6 +163,11 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
         }
     }
     outcome.verdict = state.verdict();
+    if (left_to_others && !asked_others) {
+        log_.error("auth: {}{}: noauthenticate leaves the password to a passdb behind it, and there is none",
+                   request.answered_by, request.log_name());
+        outcome.verdict = Verdict::temporary;
+    }
     return outcome;
 }
 
@@ -188,7 +199,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
     }
     auto const asked = request;
     auto verdict = judge_rows(passdb, *rows, request, outcome, question.judge);
-    if (question.password == nullptr) return verdict;
+    if (question.password == nullptr || outcome.only_fields) return verdict;
     if (verdict == Verdict::password_mismatch) {
         auto const fresh = database.lookup_again(asked);
         if (!fresh) {
@@ -238,20 +249,41 @@ Verdict Authenticator::judge_row(ConfiguredPassdb const& passdb, Fields const& r
         return Verdict::temporary;
     }
     understood = apply_passdb_row(*fields, request, outcome, std::move(understood));
+    outcome.only_fields = understood.no_authentication;
+    if (understood.no_authentication) return Verdict::ok;
     // The password first: what follows would tell a stranger about the account.
     auto const verdict = judge(passdb, understood, asking, outcome);
-    return verdict == Verdict::ok ? check_admission(passdb, understood, request) : verdict;
+    return verdict == Verdict::ok ? admit(passdb, understood, request, outcome) : verdict;
+}
+
+Verdict Authenticator::admit(ConfiguredPassdb const& passdb, PassdbRow const& row, Request& request,
+                             Outcome& outcome) const {
+    auto const verdict = check_admission(passdb, row, request);
+    if (verdict != Verdict::ok) return verdict;
+    if (!row.delay_until.empty()) {
+        auto const left = delay_left(row.delay_until, std::time(nullptr));
+        if (!left) {
+            say(passdb, request, left.error().text);
+            return left.error().kind == ErrorKind::temporary ? Verdict::temporary : Verdict::refused;
+        }
+        outcome.answer_after = *left;
+    }
+    if (!row.login_user.empty()) {
+        request.authenticated_user = std::exchange(request.user, row.login_user);
+        outcome.user = request.user;
+    }
+    return Verdict::ok;
 }
 
 Verdict Authenticator::check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,
                                        Request const& request) const {
     auto const& client = request.client;
-    if (!row.allow_nets.empty() && !is_in_networks(client.remote_ip, row.allow_nets)) {
+    if (row.allow_nets && !is_in_networks(client.remote_ip, *row.allow_nets)) {
         say(passdb, request, "allow_nets check failed: IP not in allowed networks");
         return Verdict::wrong_network;
     }
     auto const& real_ip = client.real_remote_ip.empty() ? client.remote_ip : client.real_remote_ip;
-    if (!row.allow_real_nets.empty() && !is_in_networks(real_ip, row.allow_real_nets)) {
+    if (row.allow_real_nets && !is_in_networks(real_ip, *row.allow_real_nets)) {
         say(passdb, request, "allow_real_nets check failed: IP not in allowed networks");
         return Verdict::wrong_network;
     }
@@ -301,6 +333,10 @@ Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& r
         verify_nobody(request, password);
         return Verdict::password_mismatch;
     }
+    if (is_locked(*row.password, default_scheme(passdb))) {
+        verify_nobody(request, password);
+        return Verdict::password_mismatch;
+    }
     auto const credential = stored_credential(passdb, row, request);
     if (!credential) return Verdict::temporary;
     hashing_.learn(request.user, *credential);
@@ -314,7 +350,7 @@ Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& r
 Verdict Authenticator::pick_secret(ConfiguredPassdb const& passdb, PassdbRow const& row,
                                    Request const& request, std::span<std::string const> wanted,
                                    Outcome& outcome) const {
-    if (row.password.value_or("").empty()) {
+    if (row.password.value_or("").empty() || is_locked(*row.password, default_scheme(passdb))) {
         say(passdb, request, "no password for " + request.mechanism);
         return Verdict::refused;
     }

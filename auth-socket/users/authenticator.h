@@ -63,6 +63,8 @@ class Authenticator final : public Authority {
                       Judge const& judge) const;
     Verdict check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,
                             Request const& request) const;
+    Verdict admit(ConfiguredPassdb const& passdb, PassdbRow const& row, Request& request,
+                  Outcome& outcome) const;
     Verdict verify(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
                    Secret const& password) const;
     Verdict pick_secret(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,

@@ -3,6 +3,7 @@
 
 #include "auth-socket/oauth2/token_passdb.h"
 #include "auth-socket/users/files.h"
+#include "auth-socket/users/passwd_file.h"
 #include "auth-socket/users/sql.h"
 #include "auth-socket/users/system.h"
 #include "common/base/text.h"
@@ -17,8 +18,9 @@ using config::Problem;
 
 class Loader {
   public:
-    Loader(Helper const& helper, Log& log, Metrics& metrics, std::vector<Problem>& problems)
-        : helper_(helper), log_(log), metrics_(metrics), problems_(problems) {}
+    Loader(std::vector<DatabaseBlock> const& userdbs, Helper const& helper, Log& log, Metrics& metrics,
+           std::vector<Problem>& problems)
+        : userdbs_(userdbs), helper_(helper), log_(log), metrics_(metrics), problems_(problems) {}
 
     std::shared_ptr<Passdb const> passdb(DatabaseBlock const& block) {
         if (block.driver == "sql") return sql(block);
@@ -54,10 +56,19 @@ class Loader {
         return nullptr;
     }
 
-    static Result<std::shared_ptr<PasswdFile const>> passwd_file(DatabaseBlock const& block) {
-        if (block.path.empty()) return PasswdFile::make(block.args);
-        return PasswdFile::make("CRYPT", block.username_format.empty() ? "%u" : block.username_format,
-                                block.path);
+    static PasswdFileSettings file_settings(DatabaseBlock const& block) {
+        auto settings = passwd_file_settings(block.path.empty() ? block.args : "");
+        if (!block.path.empty()) settings.path = block.path;
+        if (!block.username_format.empty()) settings.username_format = block.username_format;
+        return settings;
+    }
+
+    Result<std::shared_ptr<PasswdFile const>> passwd_file(DatabaseBlock const& block) {
+        auto settings = file_settings(block);
+        settings.log = &log_;
+        for (auto const& each : userdbs_)
+            settings.has_userdb |= each.driver == "passwd-file" && file_settings(each).path == settings.path;
+        return PasswdFile::make(std::move(settings));
     }
 
     void unknown(DatabaseBlock const& block, std::string_view kind, std::string_view known) {
@@ -99,6 +110,7 @@ class Loader {
         return users;
     }
 
+    std::vector<DatabaseBlock> const& userdbs_;
     Helper const& helper_;
     Log& log_;
     Metrics& metrics_;
@@ -111,7 +123,7 @@ class Loader {
 Users load_users(Settings const& settings, Helper const& helper, Hashing& hashing, Log& log, Metrics& metrics,
                  std::vector<Problem>& problems) {
     std::vector<Problem> found;
-    Loader loader(helper, log, metrics, found);
+    Loader loader(settings.userdbs, helper, log, metrics, found);
     Users users;
     if (settings.cache.size > 0)
         users.cache =

@@ -1,6 +1,8 @@
 // What a password query's columns mean.
 #include "auth-socket/users/passdb_fields.h"
 
+#include "auth-socket/protocol.h"
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <arpa/inet.h>
@@ -29,15 +31,34 @@ bool take_steering_field(std::string_view name, std::string const& value, Passdb
         row.expired = is_set(value);
     else if (name == "nodelay")
         outcome.without_delay = true;
+    else if (name == "noauthenticate")
+        row.no_authentication = true;
+    else if (name == "login_user")
+        row.login_user = value;
+    else if (name == "delay_until")
+        row.delay_until = value;
     else
-        return name == "noauthenticate" || name.starts_with("event_");
+        return false;
     return true;
 }
 
-bool is_flag(std::string_view name) {
-    static constexpr std::array flags{"nologin", "proxy", "proxy_maybe", "proxy_nopipelining",
-                                      "proxy_not_trusted"};
-    return std::ranges::find(flags, name) != flags.end();
+// These are told without their value; others when it is empty.
+bool is_flag(std::string_view name) { return name == "nologin" || name == "proxy"; }
+
+// passdb_import: fields in one, separated by tabs and escaped as on the wire.
+Fields with_imports(Fields const& row) {
+    Fields all;
+    for (auto const& [name, value] : row) {
+        if (name != "passdb_import") {
+            all.set(name, value);
+            continue;
+        }
+        for (auto const& field : line_fields(value.value_or(""))) {
+            auto const [key, text] = halve(field, '=');
+            if (!key.empty()) all.set(key, std::string(text.value_or("")));
+        }
+    }
+    return all;
 }
 
 void take_userdb_field(std::string_view name, std::optional<std::string> const& value, Outcome& outcome) {
@@ -85,8 +106,9 @@ std::optional<std::string> renamed(std::string_view user, std::string_view field
     return std::nullopt;
 }
 
-PassdbRow apply_passdb_row(Fields const& fields, Request& request, Outcome& outcome, PassdbRow row) {
-    for (auto const& [full_name, value] : fields) {
+PassdbRow apply_passdb_row(Fields const& given, Request& request, Outcome& outcome, PassdbRow row) {
+    auto const imports = given.has("passdb_import") ? std::optional(with_imports(given)) : std::nullopt;
+    for (auto const& [full_name, value] : imports ? *imports : given) {
         auto const [name, suffix] = halve(full_name, ':');
         if (suffix == "remove") {
             outcome.reply.remove(name);
@@ -109,10 +131,28 @@ PassdbRow apply_passdb_row(Fields const& fields, Request& request, Outcome& outc
         if (name.starts_with("userdb_"))
             take_userdb_field(name.substr(7), value, outcome);
         else if (!take_steering_field(name, text, row, outcome))
-            outcome.reply.set(name, is_flag(name) ? std::nullopt : std::optional(text));
+            outcome.reply.set(name, is_flag(name) || text.empty() ? std::nullopt : std::optional(text));
     }
     outcome.user = request.user;
     return row;
+}
+
+Result<std::chrono::seconds> delay_left(std::string_view delay_until, std::int64_t now) {
+    constexpr std::int64_t longest = 300; // Dovecot's limit
+    auto const [until, random] = halve(delay_until, '+');
+    auto const timestamp = parse_number<std::int64_t>(until);
+    auto const spread = random ? parse_number<std::uint32_t>(*random) : std::optional(0U);
+    if (!timestamp || !spread)
+        return temporary("delay_until \"" + printable(delay_until, 40) +
+                         "\" is not seconds since 1970[+seconds]");
+    if (*timestamp <= now) return std::chrono::seconds(0);
+    if (*timestamp - now > longest)
+        return permanent("delay_until is more than " + std::to_string(longest) + " s away");
+    std::uint32_t number = 0;
+    auto const octets = random_octets(sizeof number);
+    std::memcpy(&number, octets.data(), sizeof number);
+    auto const more = *spread == 0 ? 0U : number % *spread;
+    return std::chrono::seconds(std::min(*timestamp - now + more, longest));
 }
 
 bool is_in_networks(std::string_view address, std::string_view networks) {

@@ -4,6 +4,8 @@
 #include "auth-socket/request.h"
 #include "common/base/error.h"
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,8 +20,12 @@ struct PassdbRow {
     bool no_password = false;
     bool disabled = false;
     bool expired = false;
-    std::optional<std::string> fail; // "fail", with the log's reason
-    std::string allow_nets, allow_real_nets;
+    bool no_authentication =
+        false; // noauthenticate: its fields count, but somebody else must let the user in
+    std::optional<std::string> fail;                        // "fail", with the log's reason
+    std::optional<std::string> allow_nets, allow_real_nets; // an empty one is no network at all
+    std::string login_user;  // who it is that logs in with this user's password
+    std::string delay_until; // "timestamp+random seconds"
 };
 
 // Puts a row into the request (renames, %{passdb:...}) and the outcome (reply, prefetch, nodelay). before:
@@ -31,6 +37,10 @@ bool is_in_networks(std::string_view address, std::string_view networks);
 
 // user, username or domain: the user's new name; absent for other fields.
 std::optional<std::string> renamed(std::string_view user, std::string_view field, std::string_view value);
+
+// How long a delay_until is from now on, now being seconds since 1970. An error: it is not one (temporary),
+// or too far away to be waited for (permanent).
+Result<std::chrono::seconds> delay_left(std::string_view delay_until, std::int64_t now);
 
 // A column says no by "", "0", "n", "no", "f" and "false".
 bool is_set(std::string_view value);

@@ -2,39 +2,15 @@
 #include "auth-socket/users/authenticator.h"
 
 #include "auth-socket/users/chain.h"
+#include "auth-socket/users/ids.h"
 #include "auth-socket/users/modifiers.h"
 #include "common/base/text.h"
 
-#include <grp.h>
-#include <pwd.h>
-
-#include <array>
 #include <vector>
 
 namespace postern::auth_socket {
 
 namespace {
-
-// Dovecot takes names for uid and gid; the mail processes want numbers. Absent: no such name.
-std::optional<std::string> uid_number(std::string const& value) {
-    if (parse_number<uid_t>(value)) return value;
-    std::array<char, 16384> buffer{};
-    passwd entry{};
-    passwd* found = nullptr;
-    if (getpwnam_r(value.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-        return std::nullopt;
-    return std::to_string(found->pw_uid);
-}
-
-std::optional<std::string> gid_number(std::string const& value) {
-    if (parse_number<gid_t>(value)) return value;
-    std::array<char, 16384> buffer{};
-    group entry{};
-    group* found = nullptr;
-    if (getgrnam_r(value.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
-        return std::nullopt;
-    return std::to_string(found->gr_gid);
-}
 
 // Renames, numbers for uid and gid; what is left goes to the client as it is, behind what is there already.
 Result<Fields> understood(Fields const& raw, Request& request, Fields fields) {
@@ -54,7 +30,7 @@ Result<Fields> understood(Fields const& raw, Request& request, Fields fields) {
         if (name == "gid") text = gid_number(value.value_or(""));
         if ((name == "uid" || name == "gid") && !text)
             return temporary("unknown " + std::string(name) + " \"" + printable(value.value_or("")) + "\"");
-        fields.set(name, text);
+        fields.set(name, text == "" ? std::nullopt : text);
     }
     return fields;
 }
@@ -80,6 +56,7 @@ UserOutcome Authenticator::find_user(Request& request, Outcome const* login) con
         auto user = normalised_user(request.original_user, settings_.username, request);
         if (!user) {
             request.user = request.original_user;
+            request.name_refused = true;
             log_.info("auth: userdb{}: {}", request.log_name(), user.error().text);
             return outcome;
         }

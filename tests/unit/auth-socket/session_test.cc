@@ -7,6 +7,7 @@
 #include "tests/unit/support/replay.h"
 
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <set>
 
@@ -86,8 +87,8 @@ TEST_CASE("every captured exchange with Dovecot gets the same answers, in pieces
     }
 }
 
-// Captured from Dovecot 2.4.4, whose server waits for VERSION before its MECH lines. Ours says 1.2, so that
-// CANCEL stays silent as in 2.3.
+// Captured from Dovecot 2.4.4, whose server waits for VERSION before its MECH lines. With a dovecot.conf
+// of 2.3 ours says 1.2, so that CANCEL stays silent.
 TEST_CASE("what Dovecot 2.4's clients send is answered as 2.4 answers it") {
     House house;
     auto const answers = [&](std::string const& minor, std::string const& sent) {
@@ -109,6 +110,38 @@ TEST_CASE("what Dovecot 2.4's clients send is answered as 2.4 answers it") {
               "AUTH\t1\tPLAIN\tprotocol=imap\tfinal-resp-ok\tsecured\tsession=rc7z5cJgnMB/AAAB\tlip=127.0.0.1"
               "\trip=127.0.0.1\tlport=143\trport=40000\tssl_ja3_hash=00\tresp=" +
                   std::string(hidden_ok) + "\n") == "OK\t1\tuser=alice@example.com\n");
+}
+
+TEST_CASE("who is let in with a delay_until is told when it is over, and before the client goes away") {
+    House house;
+    auto const answer = [&](std::string const& until, std::chrono::seconds wait) {
+        house.users->rows["alice@example.com"] = {
+            fields({{"password", "{PLAIN}secret"}, {"delay_until", until}})};
+        auto session = house.session();
+        REQUIRE(session->receive(std::string(hello) + auth(1, hidden_ok)).value() == "");
+        house.now += wait - 1s;
+        CHECK(session->wake().value() == "");
+        house.now += 1s;
+        return session->wake().value();
+    };
+    auto const now = std::time(nullptr);
+    CHECK(answer(std::to_string(now + 200), 9s) == "OK\t1\tuser=alice@example.com\n");
+}
+
+TEST_CASE("CANCEL is answered once, and only where both sides know the protocol of Dovecot 2.4") {
+    House house;
+    house.client.protocol_minor = dovecot24_client_protocol_minor;
+    CHECK(house.session()->greeting().starts_with("VERSION\t1\t4\nMECH\t"));
+    auto const answers = [&](std::string const& minor, std::string const& sent) {
+        return after_handshake(
+            postern::test::replay(*house.session(), "VERSION\t1\t" + minor + "\nCPID\t4242\n" + sent));
+    };
+    std::string const begun = "AUTH\t1\tPLAIN\tprotocol=smtp\tno-penalty\n";
+    CHECK(answers("4", begun + "CANCEL\t1\nCANCEL\t1\nCANCEL\t2\nCONT\t1\t\n") ==
+          "CONT\t1\t\nCANCELLED\t1\nFAIL\t1\treason=Authentication request timed out\n");
+    CHECK(answers("3", begun + "CANCEL\t1\n") == "CONT\t1\t\n");
+    house.client.failure_delay = 2s; // what waits for its delay is over for the client, too
+    CHECK(answers("4", auth(1, hidden_bad) + "CANCEL\t1\n") == "CANCELLED\t1\n");
 }
 
 TEST_CASE("the whole handshake is sent at once, VERSION first and MECH before SPID") {
@@ -360,6 +393,29 @@ TEST_CASE("only a login socket keeps finished logins, for its own client and unt
     auto session = house.session();
     session->receive(std::string(hello) + auth(1, hidden_ok)).value();
     CHECK(house.logins.size() == 0);
+}
+
+TEST_CASE("finished logins of two clients that say they have one pid are told apart by their cookies") {
+    Deadline::Clock::time_point now{};
+    Logins logins([&now] { return now; });
+    auto const login_of = [](std::string const& user) {
+        FinishedLogin login;
+        login.request.user = user;
+        login.request.client_pid = 7;
+        return login;
+    };
+    logins.keep("c1", 1, login_of("alice"));
+    logins.keep("c2", 1, login_of("bob"));
+    logins.keep("c2", 1, login_of("carol")); // the client used the number again
+    CHECK(logins.size() == 2);
+    CHECK_FALSE(logins.take("c3", 7, 1));
+    CHECK_FALSE(logins.take("", 7, 1));
+    CHECK(logins.take("c2", 7, 1).value().request.user == "carol");
+    logins.keep("c2", 2, login_of("bob"));
+    logins.forget("c2", 7);
+    CHECK(logins.size() == 1);
+    now += request_lifetime;
+    CHECK_FALSE(logins.take("c1", 7, 1));
 }
 
 TEST_CASE("EXTERNAL lets in whom a certificate names and the passdb has without a password") {

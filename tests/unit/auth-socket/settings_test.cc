@@ -172,6 +172,17 @@ TEST_CASE("a default in the tables is what the settings begin with") {
     CHECK(settings.workers == untouched.workers);
 }
 
+TEST_CASE("a passdb's name is logged where fail2ban's filter knows it for one, else its driver's") {
+    auto const logged = [](std::string const& name) {
+        return read("passdb {\n  driver = static\n  args = nopassword=y\n  name = " + name + "\n}\n")
+            .settings.passdbs.at(0)
+            .name;
+    };
+    CHECK(logged("staff-list") == "staff-list");
+    for (auto const* name : {"sql2", "My users", "STAFF", "ab", "abcdefghijklmnop", "x_y"})
+        CHECK(logged(name) == "static");
+}
+
 TEST_CASE("Dovecot 2.4's way of writing the same is read") {
     auto const conf =
         read("dovecot_config_version = 2.4.4\nauth_allow_cleartext = yes\nauth_socket_path = x\n"
@@ -190,6 +201,8 @@ TEST_CASE("Dovecot 2.4's way of writing the same is read") {
     CHECK(conf.told() == "");
     auto const& settings = conf.settings;
     CHECK(settings.client.mechanisms == std::vector<std::string>{"PLAIN", "LOGIN"});
+    CHECK(settings.client.protocol_minor == 4); // as 2.4 announces it; 2.3 says 2
+    CHECK(Settings().client.protocol_minor == 2);
     REQUIRE(settings.passdbs.size() == 2);
     REQUIRE(settings.passdbs[0].sql);
     auto const& sql = *settings.passdbs[0].sql;

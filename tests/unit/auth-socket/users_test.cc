@@ -1,6 +1,7 @@
 // User names, variables, rows and the order of databases.
 #include "auth-socket/users/modifiers.h"
 #include "auth-socket/users/passdb_fields.h"
+#include "auth-socket/users/passwd_file.h"
 #include "auth-socket/users/sql.h"
 #include "auth-socket/users/variables.h"
 #include "tests/unit/auth-socket/fixture.h"
@@ -335,9 +336,78 @@ TEST_CASE(
     CHECK(verdict({"pass_expired", "1"}, "p") == Verdict::password_expired);
     CHECK(verdict({"allow_nets", "10.0.0.0/8"}, "p") == Verdict::wrong_network);
     CHECK(verdict({"allow_nets", "192.0.2.0/24"}, "p") == Verdict::ok);
+    CHECK(verdict({"allow_nets", ""}, "p") == Verdict::wrong_network); // no network at all
+    CHECK(verdict({"allow_real_nets", ""}, "p") == Verdict::wrong_network);
     CHECK(verdict({"fail", "moved"}, "p") == Verdict::refused);
     for (auto const* name : {"user_disabled", "pass_expired", "fail"})
         CHECK(verdict({name, "Y"}, "wrong") == Verdict::password_mismatch);
+}
+
+TEST_CASE("noauthenticate gives fields and leaves the password to the passdb behind it") {
+    House house;
+    auto const first = std::make_shared<MemoryUsers>();
+    first->rows["a@x"] = {fields({{"password", "{PLAIN}p"}, {"noauthenticate", "y"}, {"host", "h"}})};
+    auto const verdict = [&](std::vector<ConfiguredPassdb> passdbs, std::string_view password) {
+        Authenticator const authority({}, std::move(passdbs), {}, house.hashing, house.log);
+        auto request = request_of("a@x");
+        return authority.check_password(request, "", Secret(password));
+    };
+    house.users->rows["a@x"] = {fields({{"password", "{PLAIN}q"}})};
+    auto const both = std::vector{passdb(first, "first"), passdb(house.users)};
+    CHECK(verdict(both, "p").verdict == Verdict::password_mismatch);
+    auto const right = verdict(both, "q");
+    CHECK(right.verdict == Verdict::ok);
+    CHECK(right.reply.value("host") == "h");
+    house.users->rows.clear();
+    CHECK(verdict(both, "p").verdict == Verdict::unknown_user);
+    CHECK(verdict({passdb(first, "first")}, "p").verdict == Verdict::temporary);
+    CHECK(house.log.expect("noauthenticate leaves the password to a passdb behind it, and there is none"));
+}
+
+TEST_CASE("login_user makes the login another user's, and passdb_import is many fields in one") {
+    House house;
+    house.users->rows["a@x"] = {fields({{"password", "{PLAIN}p"},
+                                        {"login_user", "b@y"},
+                                        {"passdb_import", "host=h\tuserdb_mail=a\001tb\tnologin"},
+                                        {"empty", ""}})};
+    auto const authority = house.authority();
+    auto request = request_of("a@x");
+    auto const outcome = authority->check_password(request, "", Secret(std::string_view("p")));
+    CHECK(outcome.verdict == Verdict::ok);
+    CHECK(outcome.user == "b@y");
+    CHECK(request.user == "b@y");
+    CHECK(request.authenticated_user == "a@x");
+    CHECK(outcome.reply == fields({{"host", "h"}, {"nologin", std::nullopt}, {"empty", std::nullopt}}));
+    CHECK(outcome.userdb.value("mail") == "a\tb");
+}
+
+TEST_CASE("delay_until keeps the right password waiting, up to five minutes") {
+    CHECK(delay_left("100", 200).value().count() == 0);
+    CHECK(delay_left("230", 200).value().count() == 30);
+    CHECK(delay_left("230+1", 200).value().count() == 30);
+    auto const spread = delay_left("230+1000", 200).value().count();
+    CHECK((spread >= 30 && spread <= 300));
+    CHECK(delay_left("501", 200).error().kind == ErrorKind::permanent);
+    for (auto const* text : {"", "y", "230+", "230+x", "soon+1"})
+        CHECK(delay_left(text, 200).error().kind == ErrorKind::temporary);
+}
+
+TEST_CASE("a '!' or '*' before a hash or in its place is an account that was locked, not a fault") {
+    House house;
+    auto const authority = house.authority();
+    auto const verdict = [&](std::string const& stored) {
+        house.users->rows["a@x"] = {fields({{"password", stored}})};
+        return check(*authority, "a@x", "p").verdict;
+    };
+    for (auto const* stored : {"{CRYPT}!", "{CRYPT}*", "{SHA512-CRYPT}!$6$x$y", "{SSHA}!", "{DES-CRYPT}*LK*",
+                               "{ARGON2ID}!$argon2id$v=19$", "{MD5}!!"}) {
+        INFO(stored);
+        CHECK(verdict(stored) == Verdict::password_mismatch);
+    }
+    CHECK(verdict("{PLAIN}!") == Verdict::password_mismatch);
+    CHECK(check(*authority, "a@x", "!").verdict == Verdict::ok);
+    CHECK(verdict("{CRYPT}x") == Verdict::temporary); // what this means nobody knows
+    CHECK(house.log.expect("not one that crypt(3) knows"));
 }
 
 TEST_CASE("no password, an empty one and NULL let nobody in unless nopassword says so") {
@@ -410,7 +480,8 @@ TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is rea
         << "# comment\na@x:{PLAIN}one:1000:1001:gecos:/home/a:/bin/sh:userdb_mail=maildir:~/M "
            "allow_nets=10.0.0.0/8 userdb_quota=%n\n"
            "b@x:{PLAIN}two::::::\n";
-    auto const file = PasswdFile::make("scheme=CRYPT username_format=%Lu " + path.string()).value();
+    auto const file =
+        PasswdFile::make(passwd_file_settings("scheme=CRYPT username_format=%Lu " + path.string())).value();
     auto const rows = file->lookup(request_of("A@x")).value();
     REQUIRE(rows.size() == 1);
     CHECK(rows[0] == fields({{"password", "{PLAIN}one"},
@@ -429,6 +500,86 @@ TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is rea
     CHECK(file->lookup(request_of("c@x")).value().size() == 1);
     std::filesystem::remove(path);
     CHECK(file->lookup(request_of("a@x")).error().kind == ErrorKind::temporary);
+}
+
+// Each as Dovecot 2.3.19 reads it.
+TEST_CASE("the lines of a passwd-file mean what they mean to Dovecot") {
+    postern::test::TestLog log;
+    auto const path = std::filesystem::temp_directory_path() / ("postern-lines-" + std::to_string(getpid()));
+    std::ofstream(path)
+        << "dup:{PLAIN}one:1:1::/\ndup:{PLAIN}two:1:1::/\n"
+           "trail:{PLAIN}pw \r\n"
+           "des:49syt81Auj7bg[13]:1:1::/\nmd5:62fbe93b93a877b4747161390f4ab20b[34]:1:1::/\n"
+           "dig:6103afa66c27e7b57f7fd9d0ef24e0cf[56]:1:1::/\nodd:49syt81Auj7bg[99]:1:1::/\n"
+           "br:{PLAIN}x[13]:1:1::/\nonly:[13]:1:1::/\n"
+           "old:{PLAIN}s:1:1::/:::/var/mail/old:x\nempty:{PLAIN}s:1:1::/::::x\n"
+           "quo:{PLAIN}s:1:1::/::userdb_x=\"a b\" userdb_y=\t1\nname\n"
+           "tenth:{PLAIN}s:1:1::/::userdb_a=+10% userdb_b=95%% userdb_c=%\n"
+           "root:{PLAIN}s:0:0::/\nnone:{PLAIN}s:4294967295:1::/\nbad:{PLAIN}s:nosuchuser:1::/\n"
+           "short:{PLAIN}s:1\nwide:{PLAIN}s::\ngroup:{PLAIN}s:1:0::/\n";
+    auto const read = [&](bool has_userdb) {
+        return PasswdFile::make({.path = path.string(), .has_userdb = has_userdb, .log = &log}).value();
+    };
+    auto const file = read(true);
+    auto const password = [&](PasswdFile const& from, std::string const& user) -> std::string {
+        auto const rows = from.lookup(request_of(user)).value();
+        return rows.empty() ? "unknown" : rows[0].value("password");
+    };
+    CHECK(password(*file, "dup") == "{PLAIN}one");
+    CHECK(password(*file, "trail") == "{PLAIN}pw ");
+    CHECK(password(*file, "des") == "{CRYPT}49syt81Auj7bg");
+    CHECK(password(*file, "md5") == "{PLAIN-MD5}62fbe93b93a877b4747161390f4ab20b");
+    CHECK(password(*file, "dig") == "{DIGEST-MD5}6103afa66c27e7b57f7fd9d0ef24e0cf");
+    CHECK(password(*file, "odd") == "{CRYPT}49syt81Auj7bg");
+    CHECK(password(*file, "br") == "{PLAIN}x[13]");
+    CHECK(password(*file, "only") == "[13]");
+    auto const user = [&](std::string const& name) {
+        return file->lookup_after(nullptr, request_of(name)).value();
+    };
+    Fields const ids = fields({{"uid", "1"}, {"gid", "1"}, {"home", "/"}});
+    CHECK(user("dup") == ids);
+    CHECK(user("empty") == ids);
+    CHECK(user("old")->value("mail") == "/var/mail/old:x");
+    CHECK(user("quo")->value("x") == "\"a");
+    CHECK(user("quo")->value("y") == "\t1");
+    CHECK(user("tenth")->value("a") == "+10");
+    CHECK(user("tenth")->value("b") == "95%");
+    CHECK(user("tenth")->value("c") == "");
+    CHECK(user("wide") == Fields());
+    for (auto const* name : {"trail", "name", "short"}) {
+        CHECK(password(*file, name) != "unknown");
+        CHECK_FALSE(user(name));
+    }
+    for (auto const* name : {"root", "none", "bad", "group"}) { // a shadow file's columns are no ids
+        CHECK(password(*file, name) == "unknown");
+        CHECK_FALSE(user(name));
+        CHECK(password(*read(false), name) == "{PLAIN}s");
+    }
+    CHECK(log.expect("user dup is there more than once; the first line counts"));
+    for (auto const* text :
+         {"root is passed over: 0 is no uid", "none is passed over: 4294967295 is no uid",
+          "bad is passed over: nosuchuser is no uid or gid", "group is passed over: 0 is no uid"})
+        CHECK(log.expect(text));
+    for (auto const* name : {"trail", "name", "short"})
+        CHECK(log.expect(std::string(name) + " has too few columns for a userdb"));
+    std::filesystem::remove(path);
+}
+
+TEST_CASE("a domain without a passwd-file of its own has no users, and a name leads nowhere else") {
+    auto const directory =
+        std::filesystem::temp_directory_path() / ("postern-domains-" + std::to_string(getpid()));
+    std::filesystem::create_directories(directory / "x.example");
+    std::ofstream(directory / "x.example" / "users") << "a:{PLAIN}s:1:1::/\n";
+    auto const file =
+        PasswdFile::make(passwd_file_settings("username_format=%n " + directory.string() + "/%d/users"))
+            .value();
+    CHECK(file->lookup(request_of("a@x.example")).value().size() == 1);
+    for (auto const* name : {"a@y.example", "a", "a@../x.example", "a@x.example/users"}) {
+        INFO(name);
+        CHECK(file->lookup(request_of(name)).value().empty());
+        CHECK_FALSE(file->lookup_after(nullptr, request_of(name)).value());
+    }
+    std::filesystem::remove_all(directory);
 }
 
 TEST_CASE("static users are the same for everybody, with variables") {

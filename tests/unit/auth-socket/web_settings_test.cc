@@ -77,10 +77,15 @@ TEST_CASE("a dovecot-oauth2.conf.ext is read, and its mistakes are told") {
         told(
             "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix=/etc/dovecot/keys/\n") ==
         "");
-    CHECK(told("introspection_mode = local\n").contains("needs local_validation_key_dict"));
-    CHECK(told("introspection_url = https://id:pw@x/\n").contains("sends no token"));
+    CHECK(told("introspection_mode = local\n")
+              .starts_with("o.ext:1: introspection_mode = local needs local_validation_key_dict"));
+    CHECK(told("\nintrospection_url = https://id:pw@x/\n").starts_with("o.ext:2: introspection_url names"));
     CHECK(told("introspection_url = https://id:pw@x/\nintrospection_mode = post\n") == "");
-    CHECK(told("").contains("is needed"));
+    CHECK(told("") ==
+          "o.ext: one of tokeninfo_url, introspection_url, grant_url and local_validation_key_dict "
+          "is needed\n");
+    CHECK(told("tokeninfo_url = http://x/\nuse_grant_password = yes\n") ==
+          "o.ext:2: use_grant_password needs grant_url\n");
     CHECK(told("introspection_url = ldap://x\n").contains("not an http: or https: URL"));
     CHECK(told("introspection_url = http://x/\nintrospection_mode = put\n")
               .contains("must be auth, get, post or local"));
@@ -103,9 +108,11 @@ TEST_CASE("the policy server's settings are taken, and a nonce is needed") {
     CHECK(policy.reject_on_fail);
     CHECK(policy.attributes == std::vector<std::pair<std::string, std::string>>{
                                    {"login", "%{requested_username}"}, {"a/b", "%s"}});
-    CHECK(read(std::string(users) + "auth_policy_server_url = http://127.0.0.1:4001/\n")
-              .told()
-              .contains("auth_policy_server_url needs auth_policy_hash_nonce"));
+    CHECK(read(std::string(users) + "auth_policy_server_url = http://127.0.0.1:4001/\n").told() ==
+          "d.conf:5: auth_policy_server_url needs auth_policy_hash_nonce\n");
+    CHECK(read(std::string(users) + "auth_mechanisms = plain xoauth2\n").told() ==
+          "d.conf:5: warning: auth_mechanisms has OAUTHBEARER or XOAUTH2, but no passdb oauth2 checks "
+          "tokens\n");
     CHECK(read(std::string(users) + "auth_policy_request_attributes = login\n")
               .told()
               .contains("is not name=value"));
