@@ -122,8 +122,13 @@ void read_23(Block const& block, Find const& find, DatabaseBlock& database, std:
     if (read_flag(find, "pass", problems)) database.success = Rule::continue_on;
 }
 
-// fail2ban's filter takes letters only for the name in a log line.
-std::string log_name(std::string const& driver) { return driver == "oauth2" ? "oauth" : driver; }
+// fail2ban's filter takes 3 to 15 small letters and dashes for the name in a log line.
+std::string log_name(std::string const& driver, std::string const& name) {
+    auto const fits = name.size() >= 3 && name.size() <= 15 &&
+                      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos;
+    if (fits) return name;
+    return driver == "oauth2" ? "oauth" : driver;
+}
 
 } // namespace
 
@@ -139,8 +144,8 @@ std::vector<DatabaseBlock> understand_databases(Block const& root, std::string_v
         DatabaseBlock database;
         database.place = block->place;
         database.driver = source.driver();
-        database.name = log_name(database.driver);
-        if (auto const* name = find("name")) database.name = name->value;
+        auto const* name = find("name");
+        database.name = log_name(database.driver, name != nullptr ? name->value : "");
         if (newer)
             understand_dovecot24_database(source, database, problems);
         else

@@ -6,12 +6,14 @@
 
 namespace postern::auth_socket {
 
+// Log parsers take what stands before the address for one word, and stock shows a name that it refuses only
+// in the message: else "x,198.51.100.1): unknown user" as a name would have that address banned.
 std::string Request::log_name() const {
-    auto name = "(" + printable(user);
+    auto name = "(" + (user.empty() || name_refused ? std::string("?") : printable(user));
     if (!client.remote_ip.empty() || !client.session.empty()) name += "," + client.remote_ip;
     if (!authenticated_user.empty()) name += ",master=" + printable(authenticated_user);
     if (!client.session.empty()) name += ",<" + printable(client.session, 64) + ">";
-    return name + ")";
+    return replace_all(name, " ", "\\x20") + ")";
 }
 
 std::string Request::turn() const {

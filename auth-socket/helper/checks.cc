@@ -53,7 +53,9 @@ HelperVerdict meaning(int code) {
 // The words that log parsers look for.
 std::string words(pam_handle_t* handle, std::string_view call, int code) {
     auto text = std::string(call) + "() failed: " + pam_strerror(handle, code);
-    if (code == PAM_AUTH_ERR) text += " (Password mismatch?)";
+    if (code == PAM_AUTH_ERR) return text + " (Password mismatch?)";
+    if (code == PAM_USER_UNKNOWN) return "unknown user: " + text;
+    if (code == PAM_MAXTRIES) return "Password mismatch: " + text;
     return text;
 }
 
@@ -97,7 +99,7 @@ HelperAnswer ask_shadow(HelperQuestion const& question) {
     if (found == nullptr) return {HelperVerdict::unknown_user, "unknown user"};
     std::string_view const stored = entry.sp_pwdp == nullptr ? "" : entry.sp_pwdp;
     if (stored.empty() || stored.starts_with("!") || stored.starts_with("*"))
-        return {HelperVerdict::no, "the account has no password"};
+        return {HelperVerdict::no, "Password mismatch: the account has no password"};
     auto const same = kinds::verify_crypt(stored, {question.password.reveal(), question.user});
     explicit_bzero(buffer.data(), buffer.size());
     if (!same) return {HelperVerdict::temporary, same.error().text};

@@ -42,7 +42,9 @@ SystemPasswords::make_for_service(HelperKind kind, std::string service, Helper c
 Result<std::vector<Fields>> SystemPasswords::lookup(Request const&) const { return std::vector<Fields>{}; }
 
 std::optional<Result<Checked>> SystemPasswords::check(Request const& request, Secret const& password) const {
-    if (password.empty()) return Checked{Verdict::password_mismatch, "empty password", {}};
+    if (password.empty()) return Checked{Verdict::password_mismatch, "Password mismatch: it is empty", {}};
+    if (password.reveal().contains('\0')) // PAM and crypt(3) would see what stands before it
+        return Checked{Verdict::password_mismatch, "Password mismatch: it has a NUL in it", {}};
     auto service = expand(service_, request);
     if (!service) return std::unexpected(std::move(service.error()));
     // The service names a file below /etc/pam.d; a client chooses it where it is "*".

@@ -146,10 +146,40 @@ passdb {{
         for mechanism in ("CRAM-MD5", "DIGEST-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"):
             fails(mechanism, "bob@example.com", "wrong")
             fails(mechanism, "nobody@example.com", "wrong", "\tsession=AAbbCC/+12")
+        self.assertEqual(self.found(), sorted(hosts), self.auth.log())
+
+    def found(self):
         lines = [line for line in self.auth.log().splitlines() if "(" in line and "listening" not in line]
         log = self.box.write("mail.log", "".join(f"Nov 29 10:00:00 mx dovecot: {line}\n" for line in lines))
-        found = self.box.run(["fail2ban-regex", "-o", "ip", log, self.FILTER]).stdout.split()
-        self.assertEqual(sorted(set(found)), sorted(hosts), "".join(f"{line}\n" for line in lines))
+        return sorted(set(self.box.run(["fail2ban-regex", "-o", "ip", log, self.FILTER]).stdout.split()))
+
+    def log_in_as(self, names, more=""):
+        """From 192.0.2.1 and so on, with a wrong password."""
+        self.auth = self.daemon(self.configuration(self.database(), f"""\
+base_dir = {self.box.directory('run')}
+auth_failure_delay = 0
+{more}
+service auth {{
+  unix_listener {self.box.path('auth')} {{
+    mode = 0666
+  }}
+}}
+"""), "penalty = no\n")
+        for number, name in enumerate(names, 1):
+            answer = auth_login(self.box.path("auth"), "PLAIN", name, "wrong", f"rip=192.0.2.{number}")
+            self.assertTrue(answer.startswith("FAIL\t1"), answer)
+
+    # What the filter would take for a failure of somebody else.
+    FORGED = "x,198.51.100.7): unknown user"
+
+    def test_a_name_cannot_have_somebody_else_banned(self):
+        self.log_in_as([self.FORGED, "", "alice@example.com"])
+        self.assertEqual(self.found(), ["192.0.2.3"], self.auth.log())
+        self.assertIn("auth: plain(?,192.0.2.2): Empty username", self.auth.log())
+
+    def test_a_name_with_blanks_hides_no_failure(self):
+        self.log_in_as([self.FORGED, "a b@example.com"], "auth_username_chars =")
+        self.assertEqual(self.found(), ["192.0.2.1", "192.0.2.2"], self.auth.log())
 
 
 class SecretsTest(AuthSocketTest):
