@@ -3,6 +3,7 @@
 
 #include "auth-socket/replies.h"
 #include "common/base/encoding.h"
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <algorithm>
@@ -53,6 +54,7 @@ Result<std::string> ClientSession::receive(std::string_view bytes) {
         if (!done) return std::unexpected(std::move(done.error()));
         collect(); // what is ready is answered before the next line is looked at
     }
+    wipe_stack_below();
     return wake();
 }
 

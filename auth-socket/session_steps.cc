@@ -2,6 +2,7 @@
 #include "auth-socket/session.h"
 
 #include "common/base/encoding.h"
+#include "common/base/secret.h"
 
 #include <exception>
 
@@ -144,6 +145,7 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
                 log.error("auth: login{}: {}", request->log_name(), exception.what());
             }
             completions->add({id, serial, std::move(*request), std::move(outcome), secret_only});
+            wipe_stack_below();
         });
     if (queued) return;
     surroundings_.log.warning("auth: login{}: too many logins wait, this one is refused for now",

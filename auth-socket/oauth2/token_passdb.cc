@@ -3,6 +3,7 @@
 
 #include "auth-socket/users/chain.h"
 #include "auth-socket/users/variables.h"
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <algorithm>
@@ -34,7 +35,9 @@ TokenPassdb::TokenPassdb(TokenSettings settings, std::shared_ptr<http::Client co
 
 std::optional<Result<Checked>> TokenPassdb::check(Request const& request, Secret const& token) const {
     auto const deadline = Deadline::earlier(Deadline::after(settings_.timeout), request.answer_by);
-    return judged(ask(token.reveal(), request, deadline), request);
+    auto checked = judged(ask(token.reveal(), request, deadline), request);
+    wipe_stack_below();
+    return checked;
 }
 
 TokenAnswer TokenPassdb::ask(std::string_view token, Request const& request, Deadline deadline) const {

@@ -3,9 +3,9 @@
 
 #include "auth-socket/schemes/kinds.h"
 #include "common/base/encoding.h"
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
-#include <array>
 #include <fstream>
 #include <functional>
 
@@ -32,13 +32,6 @@ Credential invented_password() { return {"PLAIN", Secret(random_octets(invented_
 
 bool is_same(Credential const& a, Credential const& b) {
     return a.scheme == b.scheme && a.value.reveal() == b.value.reveal();
-}
-
-// Digests leave pieces of the password on the stack. Whether another call writes over them, or over all of
-// them, is the compiler's and chance's choice.
-[[gnu::noinline]] void wipe_stack_below() {
-    std::array<char, 8192> left; // NOLINT(cppcoreguidelines-pro-type-member-init): it is what was left
-    wipe(left);
 }
 
 Result<bool> verified(Credential const& stored, PasswordAttempt const& attempt) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <utility>
@@ -16,6 +17,11 @@ void wipe(std::string& text) {
 }
 
 void wipe(std::span<char> octets) { explicit_bzero(octets.data(), octets.size()); }
+
+[[gnu::noinline]] void wipe_stack_below() {
+    std::array<char, 16384> left; // NOLINT(cppcoreguidelines-pro-type-member-init): it is what was left
+    wipe(left);
+}
 
 Secret::Secret(std::string&& text) : text_(text) { wipe(text); }
 

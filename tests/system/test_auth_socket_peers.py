@@ -2,11 +2,11 @@
 
 import base64
 import contextlib
-import re
 import unittest
 from pathlib import Path
 
 from harness import Exim, Postfix, Talk, swaks, wait_until
+from harness.memory import left_of, traces
 from harness.sasl import auth_login
 from test_auth_socket import AuthSocketTest
 
@@ -185,8 +185,6 @@ service auth {{
 class SecretsTest(AuthSocketTest):
     """What is left of a password when its login is answered: nothing, in the log or in the daemon's memory."""
 
-    # Longer than what free(3) writes over at the beginning of a text that nobody wiped.
-    FREED = 16
     RIGHT, WRONG = "Right-Pass-4711-what-free-leaves-of-the-right", "Wrong-Guess-4711-what-free-leaves-of-the-wrong"
 
     def test_passwords_are_neither_logged_nor_kept_in_memory(self):
@@ -210,16 +208,14 @@ passdb {{
         with Talk(self.box.path("run/auth-client")) as talk:
             sent = self.log_in(talk)
             # The last worker forgets after it has answered.
-            wait_until(lambda: not self.left_of(sent, auth.pid), 10, lambda: f"gone: {self.left_of(sent, auth.pid)}")
+            wait_until(lambda: not left_of(sent, auth.pid), 10, lambda: f"gone: {left_of(sent, auth.pid)}")
         for text in sent:
             self.assertNotIn(text.decode(), auth.log())
 
     def log_in(self, talk):
         """As every user with every password; what of it must be gone."""
         passwords = [word.encode() for word in (self.RIGHT, self.WRONG)]
-        # Base64 comes in threes: without its beginning and end it is found at any place.
-        sent = passwords + [base64.b64encode(word[shift:])[:-4] for word in passwords for shift in range(3)]
-        sent = [text[self.FREED:] for text in sent]
+        sent = [text for word in passwords for text in traces(word)]
         talk.lines("DONE")
         talk.send("VERSION\t1\t1\nCPID\t1\n")
         logins = [(user, password) for user in (b"quick", b"keyed", b"slow", b"nobody") for password in passwords]
@@ -230,21 +226,6 @@ passdb {{
             for word in (user + b"@example.com", password):
                 talk.send(f"CONT\t{2 * number + 2}\t{base64.b64encode(word).decode()}\n").line()
         return sent
-
-    def left_of(self, sent, pid):
-        return {text for octets in self.writable_memory(pid) for text in sent if text in octets}
-
-    @staticmethod
-    def writable_memory(pid):
-        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-            for line in maps:
-                region = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw.*?(\[v\w+\])?$", line)
-                if region and not region[3]:
-                    begin, end = (int(word, 16) for word in region.groups()[:2])
-                    if end - begin > 1 << 32:  # a sanitizer's notes about memory, which hold no octets of it
-                        continue
-                    memory.seek(begin)
-                    yield memory.read(end - begin)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """auth-socket and servers on the web: access tokens, the policy server, and penalties shared through Redis."""
 
 import base64
+import hmac
 import http.server
 import imaplib
 import json
+import secrets
 import smtplib
 import threading
 import time
@@ -12,6 +14,7 @@ from contextlib import closing
 
 from harness import Daemon, Dovecot, Postfix, SystemTest, Talk, wait_until
 from harness.dovecot import WITHOUT_AUTH
+from harness.memory import left_of, traces
 
 ANN = "ann@a.example"
 
@@ -213,6 +216,46 @@ class TokenTest(PostfixTest):
         for bad in (token(email=ANN, exp=1000, scope="mail"), token(email=ANN, exp=later, scope="other"),
                     token(email="eve@a.example", exp=later, scope="mail"), good[:-8] + "AAAAAAAA"):
             self.assertEqual([code for code, _ in self.auth_command("XOAUTH2", xoauth2(bad))], [334, 535])
+
+
+class TokenSecretsTest(WebTest):
+    """Nothing is left in the daemon's memory of a token that keys verify or refuse, once its login is answered."""
+
+    def setUp(self):
+        super().setUp()
+        self.secret = secrets.token_bytes(32)
+        key = self.box.write("keys/default/HS256/default", base64.b64encode(self.secret).decode(), mode=0o644)
+        oauth2 = self.box.write("dovecot-oauth2.conf.ext", "introspection_mode = local\n"
+                                f"local_validation_key_dict = fs:posix:prefix={key.parents[2]}/\n")
+        self.auth = self.daemon(f"base_dir = {self.box.directory('run')}\nauth_mechanisms = xoauth2 oauthbearer\n"
+                                "auth_failure_delay = 0\nauth_debug = yes\n"
+                                + PASSDB.format(oauth2=oauth2, uid=65534, home="/nonexistent"), "penalty = no\n")
+
+    def token(self, **claims):
+        text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+        return f"{text}.{base64url(hmac.digest(self.secret, text.encode(), 'sha256'))}"
+
+    def test_a_token_is_neither_logged_nor_kept_in_memory(self):
+        later = int(time.time()) + 1000
+        good, old = self.token(email=ANN, exp=later, nonce=secrets.token_hex(20)), self.token(email=ANN, exp=1000)
+        tokens = [good, old, good[:-43] + base64url(secrets.token_bytes(32))]
+        # The signature is what makes it a token; its claims are told to others anyway.
+        sent = [text for token in tokens for text in traces(token[-43:].encode())]
+        with Talk(self.box.path("run/auth-client")) as talk:
+            talk.lines("DONE")
+            talk.send("VERSION\t1\t1\nCPID\t1\n")
+            logins = [(name, message(token)) for token in tokens
+                      for name, message in (("XOAUTH2", xoauth2), ("OAUTHBEARER", oauthbearer))]
+            answers = []
+            for number, (name, message) in enumerate(logins, 1):
+                line = talk.send(f"AUTH\t{number}\t{name}\tservice=smtp\tresp={base64_text(message)}\n").line()
+                if line.startswith("CONT"):
+                    line = talk.send(f"CONT\t{number}\t\n").line()
+                answers.append(line.split("\t")[0])
+            self.assertEqual(answers, ["OK"] * 2 + ["FAIL"] * 4, self.auth.log())
+            wait_until(lambda: not left_of(sent, self.auth.pid), 10, lambda: f"gone: {left_of(sent, self.auth.pid)}")
+        for token in tokens:
+            self.assertNotIn(token[-43:], self.auth.log())
 
 
 class PolicyTest(PostfixTest):
