@@ -33,11 +33,20 @@ class Authority {
     // authorization: whom the user wants to be, for master users; empty: itself.
     virtual Outcome check_password(Request& request, std::string_view authorization,
                                    Secret const& password) const = 0;
-    // What check_password() would say, where that is yes and takes no waiting: for a database or a slow hash.
+    // What check_password() would say, where that is yes and takes no waiting, for a database or a slow hash.
     virtual std::optional<Outcome> login_at_hand(Request& /*request*/, std::string_view /*authorization*/,
                                                  Secret const& /*password*/) const {
         return std::nullopt;
     }
+    // Logins whose first question goes to a database that answers several for less than each costs alone give
+    // the same value here. Null: not such a login.
+    virtual void const* asked_together(Request& /*request*/, std::string_view /*authorization*/) const {
+        return nullptr;
+    }
+    // Asks that question for all of them, and sets their looked_up. held_up: these have to be asked alone,
+    // the others that have no answer yet will have it later.
+    using HeldUp = std::function<void(std::span<std::size_t const>)>;
+    virtual void look_up(std::span<Request* const> /*requests*/, HeldUp const& /*held_up*/) const {}
     // outcome.credential is set when the verdict is ok.
     virtual Outcome find_secret(Request& request, std::string_view authorization,
                                 std::span<std::string const> schemes) const = 0;

@@ -1,9 +1,24 @@
 // Worker threads and slots that are shared fairly between addresses.
 #include "auth-socket/executor.h"
 
+#include <algorithm>
+
 namespace postern::auth_socket {
 
 namespace {
+
+class Work final : public Job {
+  public:
+    explicit Work(std::function<void()> work) : work_(std::move(work)) {}
+    void run() override { work_(); }
+
+  private:
+    std::function<void()> work_;
+};
+
+std::size_t weight(Job const& job) { return job.kind() == nullptr ? 1 : 2; }
+
+constexpr std::size_t keys_looked_at = 32; // one after the other without kin among their first jobs
 
 // The first key after the one served last, round and round.
 template <class Map, class Eligible>
@@ -17,6 +32,10 @@ typename Map::iterator after(Map& map, std::string const& served, Eligible const
 }
 
 } // namespace
+
+bool Executor::submit(std::string_view key, std::function<void()> work) {
+    return submit(key, std::make_unique<Work>(std::move(work)));
+}
 
 void FairSlots::acquire(std::string_view key) {
     std::unique_lock lock(mutex_);
@@ -69,7 +88,7 @@ Workers::~Workers() {
     for (auto& thread : threads_) thread.join();
 }
 
-bool Workers::submit(std::string_view key, std::function<void()> job) {
+bool Workers::submit(std::string_view key, std::unique_ptr<Job>&& job) {
     Lock lock(mutex_);
     auto const mine = queues_.find(key);
     auto const mine_waiting = mine == queues_.end() ? 0 : mine->second.jobs.size();
@@ -121,18 +140,45 @@ Workers::Queues::iterator Workers::wait_for_job(Lock& lock) {
     return queues_.end();
 }
 
-std::function<void()> Workers::take(Queues::iterator queue) {
-    served_ = queue->first;
-    auto job = std::move(queue->second.jobs.front().run);
-    queue->second.jobs.pop_front();
-    ++queue->second.running;
-    ++running_;
-    waiting_gauge_.set(static_cast<std::int64_t>(--waiting_));
+std::unique_ptr<Job> Workers::pop(Queue& queue) {
+    auto job = std::move(queue.jobs.front().job);
+    queue.jobs.pop_front();
+    --waiting_;
     return job;
 }
 
-void Workers::give_back(std::string const& key) {
-    --running_;
+Workers::Taken Workers::take(Queues::iterator queue) {
+    served_ = queue->first;
+    Taken taken{pop(queue->second), {}};
+    ++queue->second.running;
+    running_ += weight(*taken.first);
+    if (taken.first->kind() != nullptr) take_kin(taken);
+    waiting_gauge_.set(static_cast<std::int64_t>(waiting_));
+    return taken;
+}
+
+// Round and round the keys, as if there were a thread for each. They take none of their key's share.
+void Workers::take_kin(Taken& taken) {
+    auto const* const kind = taken.first->kind();
+    auto at = queues_.upper_bound(served_);
+    for (std::size_t strangers = 0; taken.others.size() + 1 < limits_.together &&
+                                    strangers < std::min(queues_.size(), keys_looked_at);) {
+        if (at == queues_.end()) at = queues_.begin();
+        auto& [key, queue] = *at;
+        if (queue.jobs.empty() || queue.jobs.front().job->kind() != kind) {
+            ++strangers;
+            ++at;
+            continue;
+        }
+        strangers = 0;
+        served_ = key;
+        taken.others.push_back(pop(queue));
+        at = queue.jobs.empty() && queue.running == 0 ? queues_.erase(at) : std::next(at);
+    }
+}
+
+void Workers::give_back(std::string const& key, std::size_t weight) {
+    running_ -= weight;
     auto const done = queues_.find(key);
     if (done == queues_.end()) return; // stopping
     --done->second.running;
@@ -143,13 +189,17 @@ void Workers::run() {
     Lock lock(mutex_);
     for (auto queue = wait_for_job(lock); queue != queues_.end(); queue = wait_for_job(lock)) {
         auto const key = queue->first;
-        auto job = take(queue);
+        auto taken = take(queue);
+        auto const taken_weight = weight(*taken.first);
         call_another(lock); // the next one may have waited too long as well, or be another's turn now
         if (lock) lock.unlock();
-        job();
-        job = nullptr; // its captures go before the lock is taken again
+        if (taken.others.empty())
+            taken.first->run();
+        else
+            taken.first->run_with(std::move(taken.others));
+        taken = {}; // what it holds goes before the lock is taken again
         lock.lock();
-        give_back(key);
+        give_back(key, taken_weight);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -17,12 +18,23 @@
 
 namespace postern::auth_socket {
 
+// Something to be done on another thread.
+class Job {
+  public:
+    virtual ~Job() = default;
+    virtual void run() = 0;
+    // Jobs of one kind that wait at the same time may be run together, by one of them; null: this one is not.
+    virtual void const* kind() const { return nullptr; }
+    virtual void run_with(std::vector<std::unique_ptr<Job>> /*others*/) { run(); }
+};
+
 class Executor {
   public:
     virtual ~Executor() = default;
-    // False when the queue is full: a temporary failure for this request. The key says who asked (the
-    // client's address); the keys take turns.
-    virtual bool submit(std::string_view key, std::function<void()> job) = 0;
+    // False when the queue is full: a temporary failure for this request, and the job stays where it was. The
+    // key says who asked (the client's address); the keys take turns.
+    virtual bool submit(std::string_view key, std::unique_ptr<Job>&& job) = 0;
+    bool submit(std::string_view key, std::function<void()> work);
 };
 
 // A lock for a few at a time, in which the keys that wait take turns: a flood from one address does not hold
@@ -61,11 +73,13 @@ class FairSlots {
 
 struct WorkerLimits {
     std::size_t threads = 30;
-    // So many take jobs at once; the others, what has waited this long because something holds these up. Most
-    // jobs ask a database that a few threads keep busy: more would only wait for each other.
+    // So many take jobs at once, a job with a kind counting twice; the others, what has waited this long
+    // because something holds these up. Most jobs ask a database that a few threads keep busy: more would
+    // only wait for each other, and what waits meanwhile can be asked together.
     std::size_t brisk = 4;
     std::chrono::milliseconds patience{3};
-    std::size_t queue = 4096; // jobs that wait, over all keys
+    std::size_t together = 16; // jobs of one kind that one thread takes at a time
+    std::size_t queue = 4096;  // jobs that wait, over all keys
     std::size_t queue_per_key = 1024;
 };
 
@@ -76,25 +90,32 @@ class Workers final : public Executor {
     Workers(WorkerLimits limits, Metrics& metrics, std::string_view pool = "lookups");
     ~Workers() override; // drops what waits, finishes what runs
 
-    bool submit(std::string_view key, std::function<void()> job) override;
+    using Executor::submit;
+    bool submit(std::string_view key, std::unique_ptr<Job>&& job) override;
 
   private:
     using Clock = std::chrono::steady_clock;
-    struct Job {
-        std::function<void()> run;
+    struct Waiting {
+        std::unique_ptr<Job> job;
         Clock::time_point since;
     };
     struct Queue {
-        std::deque<Job> jobs;
-        std::size_t running = 0;
+        std::deque<Waiting> jobs;
+        std::size_t running = 0; // threads that took a job of this key first
+    };
+    struct Taken {
+        std::unique_ptr<Job> first;
+        std::vector<std::unique_ptr<Job>> others; // of its kind
     };
     using Queues = std::map<std::string, Queue, std::less<>>;
     using Lock = std::unique_lock<std::mutex>;
     void run();
     Queues::iterator next_eligible();
     Queues::iterator wait_for_job(Lock& lock);
-    std::function<void()> take(Queues::iterator queue);
-    void give_back(std::string const& key);
+    Taken take(Queues::iterator queue);
+    void take_kin(Taken& taken);
+    std::unique_ptr<Job> pop(Queue& queue);
+    void give_back(std::string const& key, std::size_t weight);
     bool wants_another();
     void call_another(Lock& lock);
     std::size_t share() const { return limits_.threads - limits_.threads / 4; }
@@ -107,7 +128,7 @@ class Workers final : public Executor {
     Queues queues_;
     std::string served_;
     std::size_t waiting_ = 0;
-    std::size_t running_ = 0;
+    std::size_t running_ = 0; // by weight
     std::size_t idle_ = 0;
     bool is_watched_ = false; // an idle thread looks when the next job has waited too long
     bool stopping_ = false;

@@ -4,14 +4,22 @@
 #include "auth-socket/fields.h"
 #include "auth-socket/protocol.h"
 #include "common/base/clock.h"
+#include "common/base/error.h"
 #include "common/base/secret.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace postern::auth_socket {
+
+// What a passdb was found to hold before it is asked in its turn.
+struct LookedUp {
+    std::uint32_t database = 0; // which one, as in Request
+    Result<std::vector<Fields>> rows;
+};
 
 // Everything the query templates' variables may ask for.
 struct Request {
@@ -35,6 +43,7 @@ struct Request {
     Fields policy; // what only the policy server is told: %{hashed_password}, %{requested_username}
     bool policy_asked = false;              // before the password, once for a login
     Deadline answer_by = Deadline::never(); // when the client goes away
+    std::shared_ptr<LookedUp const> looked_up = nullptr;
 
     // "(user,192.0.2.1,<session>)", as every log line about a request has it.
     std::string log_name() const;

@@ -95,6 +95,7 @@ class ClientSession final : public net::Session {
     void take_step(std::uint32_t id, Step step);
     bool waits_for_user(std::uint32_t id, std::string const& user, Step& step);
     void work(std::uint32_t id, std::function<Outcome(Request&)> job, bool secret_only);
+    void refuse_for_now(std::uint32_t id);
     void finish(std::uint32_t id, Outcome const& outcome);
     void succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data);
     void fail(std::uint32_t id, Outcome const& outcome);

@@ -1,4 +1,5 @@
 // What a login's mechanism asks for next: a password checked, a secret found, somebody trusted.
+#include "auth-socket/password_job.h"
 #include "auth-socket/session.h"
 
 #include "common/base/encoding.h"
@@ -64,13 +65,18 @@ void ClientSession::check(std::uint32_t id, CheckPassword const& check) {
     pending.request.password = check.password;
     if (auto const outcome = authority_->login_at_hand(pending.request, check.authorization, check.password))
         return finish(id, *outcome);
-    auto const data = std::make_shared<CheckPassword const>(check);
-    work(
-        id,
-        [authority = authority_, data](Request& request) {
-            return authority->check_password(request, data->authorization, data->password);
-        },
-        false);
+    pending.phase = Phase::working;
+    auto request = pending.request;
+    request.answer_by = Deadline::at(pending.last_heard + answer_limit);
+    auto& executor = surroundings_.executor_for(*authority_, request.mechanism);
+    auto const key = request.turn();
+    auto const queued = executor.submit(
+        key, std::make_unique<PasswordJob>(
+                 authority_, std::move(request), check.authorization, executor, surroundings_.log,
+                 [completions = completions_, id, serial = pending.serial](Request done, Outcome outcome) {
+                     completions->add({id, serial, std::move(done), std::move(outcome), false});
+                 }));
+    if (!queued) refuse_for_now(id);
 }
 
 void ClientSession::ask_for_secret(std::uint32_t id, NeedSecret const& need) {
@@ -147,9 +153,12 @@ void ClientSession::work(std::uint32_t id, std::function<Outcome(Request&)> job,
             completions->add({id, serial, std::move(*request), std::move(outcome), secret_only});
             wipe_stack_below();
         });
-    if (queued) return;
+    if (!queued) refuse_for_now(id);
+}
+
+void ClientSession::refuse_for_now(std::uint32_t id) {
     surroundings_.log.warning("auth: login{}: too many logins wait, this one is refused for now",
-                              pending.request.log_name());
+                              requests_.at(id).request.log_name());
     finish(id, Outcome{});
 }
 

@@ -16,6 +16,12 @@ bool is_unconditional(PassdbRow const& row) {
            !row.no_password && !row.no_authentication && row.login_user.empty() && row.delay_until.empty();
 }
 
+std::optional<std::vector<Fields>> rows_at_hand(ConfiguredPassdb const& passdb, Request const& request) {
+    auto const& known = request.looked_up;
+    if (!known || known->database != request.database) return passdb.database->at_hand(request);
+    return known->rows ? std::optional(*known->rows) : std::nullopt;
+}
+
 bool is_plain(DatabaseBlock const& block) {
     return !block.deny && block.success == Rule::return_ok && block.default_fields.empty() &&
            block.override_fields.empty() && block.imports_all;
@@ -39,13 +45,21 @@ bool Authenticator::fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const
     return hashing_.verify(*credential, {password.reveal(), request.original_user}, "").value_or(false);
 }
 
+// The user's own name, of a login that is nobody else's too.
+std::optional<std::string> Authenticator::plain_user(Request const& request,
+                                                     std::string_view authorization) const {
+    auto const separator = settings_.username.master_separator;
+    auto const names_master = !separator.empty() && request.original_user.contains(separator[0]);
+    if (!authorization.empty() || names_master) return std::nullopt;
+    auto user = normalised_user(request.original_user, settings_.username, request);
+    return user ? std::optional(std::move(*user)) : std::nullopt;
+}
+
 // The usual case only; a worker does what is not, from the beginning.
 std::optional<Outcome> Authenticator::login_at_hand(Request& request, std::string_view authorization,
                                                     Secret const& password) const {
-    auto const separator = settings_.username.master_separator;
-    auto const names_master = !separator.empty() && request.original_user.contains(separator[0]);
-    auto user = normalised_user(request.original_user, settings_.username, request);
-    if (!user || !authorization.empty() || names_master) return std::nullopt;
+    auto user = plain_user(request, authorization);
+    if (!user) return std::nullopt;
     request.user.swap(*user);
     auto outcome = known_at_hand(request, password);
     if (!outcome) request.user.swap(*user);
@@ -55,7 +69,8 @@ std::optional<Outcome> Authenticator::login_at_hand(Request& request, std::strin
 std::optional<Outcome> Authenticator::known_at_hand(Request& request, Secret const& password) const {
     auto const* passdb = first_asked(request);
     if (passdb == nullptr || !is_plain(passdb->block)) return std::nullopt;
-    auto const rows = passdb->database->at_hand(request);
+    request.database = number(*passdb);
+    auto const rows = rows_at_hand(*passdb, request);
     if (!rows || rows->size() != 1) return std::nullopt;
     auto attempt = request;
     Outcome outcome;
@@ -67,6 +82,43 @@ std::optional<Outcome> Authenticator::known_at_hand(Request& request, Secret con
     if (settings_.verbose) log_.info("auth: {}{}: login ok", request.answered_by, request.log_name());
     outcome.verdict = Verdict::ok;
     return outcome;
+}
+
+void const* Authenticator::asked_together(Request& request, std::string_view authorization) const {
+    auto user = plain_user(request, authorization);
+    if (!user) return nullptr;
+    request.user = std::move(*user);
+    auto const* passdb = first_asked(request);
+    if (passdb == nullptr || !is_plain(passdb->block)) return nullptr;
+    request.database = number(*passdb);
+    return passdb->database->answers_together(request) ? passdb : nullptr;
+}
+
+namespace {
+
+class Lookups final : public Passdb::Answers {
+  public:
+    Lookups(std::span<Request* const> requests, Authority::HeldUp const& held_up)
+        : requests_(requests), held_up_(held_up) {}
+    void answer(std::size_t which, Result<std::vector<Fields>> rows) override {
+        auto& request = *requests_[which];
+        request.looked_up = std::make_shared<LookedUp const>(request.database, std::move(rows));
+    }
+    void held_up(std::vector<std::size_t> which) override { held_up_(which); }
+
+  private:
+    std::span<Request* const> requests_;
+    Authority::HeldUp const& held_up_;
+};
+
+} // namespace
+
+void Authenticator::look_up(std::span<Request* const> requests, HeldUp const& held_up) const {
+    if (requests.empty()) return;
+    auto const& passdb = passdbs_.at(requests.front()->database - 1);
+    Lookups answers(requests, held_up);
+    std::vector<Request const*> const asked(requests.begin(), requests.end());
+    passdb.database->lookup_all(asked, answers);
 }
 
 } // namespace postern::auth_socket

@@ -129,6 +129,15 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
     return as_user;
 }
 
+std::uint32_t Authenticator::number(ConfiguredPassdb const& passdb) const {
+    return static_cast<std::uint32_t>(&passdb - passdbs_.data()) + 1;
+}
+
+Result<std::vector<Fields>> Authenticator::rows(ConfiguredPassdb const& passdb, Request const& request) {
+    auto const& known = request.looked_up;
+    return known && known->database == request.database ? known->rows : passdb.database->lookup(request);
+}
+
 Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const& question) const {
     ChainState state;
     Outcome outcome;
@@ -138,7 +147,7 @@ Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const
     for (auto const& passdb : passdbs_) {
         if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
         auto attempt = request;
-        attempt.database = static_cast<std::uint32_t>(&passdb - passdbs_.data()) + 1;
+        attempt.database = number(passdb);
         auto attempt_outcome = outcome;
         auto const verdict = ask_passdb(passdb, attempt, attempt_outcome, verified ? already : question);
         if (verdict == Verdict::ok) {
@@ -188,7 +197,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
         }
     }
     auto const& database = *passdb.database;
-    auto const rows = database.lookup(request);
+    auto const rows = this->rows(passdb, request);
     if (!rows) {
         log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), rows.error().text);
         return Verdict::temporary;

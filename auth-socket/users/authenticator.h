@@ -37,6 +37,8 @@ class Authenticator final : public Authority {
                            Secret const& password) const override;
     std::optional<Outcome> login_at_hand(Request& request, std::string_view authorization,
                                          Secret const& password) const override;
+    void const* asked_together(Request& request, std::string_view authorization) const override;
+    void look_up(std::span<Request* const> requests, HeldUp const& held_up) const override;
     Outcome find_secret(Request& request, std::string_view authorization,
                         std::span<std::string const> schemes) const override;
     Outcome find_login(Request& request, std::string_view authorization) const override;
@@ -72,6 +74,9 @@ class Authenticator final : public Authority {
     Result<Credential> stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
                                          Request const& request) const;
     void verify_nobody(Request const& request, Secret const& password) const;
+    std::optional<std::string> plain_user(Request const& request, std::string_view authorization) const;
+    std::uint32_t number(ConfiguredPassdb const& passdb) const;
+    static Result<std::vector<Fields>> rows(ConfiguredPassdb const& passdb, Request const& request);
     std::optional<Outcome> known_at_hand(Request& request, Secret const& password) const;
     ConfiguredPassdb const* first_asked(Request const& request) const;
     bool fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,

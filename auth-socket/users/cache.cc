@@ -115,6 +115,37 @@ std::optional<std::vector<Fields>> CachedPassdb::at_hand(Request const& request)
     return found->expired ? std::nullopt : std::optional(std::move(found->rows));
 }
 
+// What is kept and did not fit is compared once more by itself.
+bool CachedPassdb::answers_together(Request const& request) const {
+    if (!database_->answers_together(request)) return false;
+    auto const mine = key(request);
+    return !mine || !cache_->find(*mine);
+}
+
+class CachedPassdb::Keeper final : public Passdb::Answers {
+  public:
+    Keeper(CachedPassdb const& passdb, std::span<Request const* const> requests, Passdb::Answers& to)
+        : passdb_(passdb), requests_(requests), to_(to) {}
+    void answer(std::size_t which, Result<std::vector<Fields>> rows) override {
+        auto const& request = *requests_[which];
+        auto const mine = passdb_.key(request);
+        if (mine) passdb_.cache_->count(AuthCache::Use::miss);
+        if (mine && rows) passdb_.cache_->keep(*mine, request.user, *rows);
+        to_.answer(which, std::move(rows));
+    }
+    void held_up(std::vector<std::size_t> which) override { to_.held_up(std::move(which)); }
+
+  private:
+    CachedPassdb const& passdb_;
+    std::span<Request const* const> requests_;
+    Passdb::Answers& to_;
+};
+
+void CachedPassdb::lookup_all(std::span<Request const* const> requests, Answers& answers) const {
+    Keeper keeper(*this, requests, answers);
+    database_->lookup_all(requests, keeper);
+}
+
 // A password that was right a moment ago and is not now may have been changed in the database; and one that
 // does not fit an answer whose time is over says nothing.
 Result<std::optional<std::vector<Fields>>> CachedPassdb::lookup_again(Request const& request) const {

@@ -78,6 +78,8 @@ class CachedPassdb final : public Passdb {
     std::string default_scheme() const override { return database_->default_scheme(); }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
     std::optional<std::vector<Fields>> at_hand(Request const& request) const override;
+    bool answers_together(Request const& request) const override;
+    void lookup_all(std::span<Request const* const> requests, Answers& answers) const override;
     Result<std::optional<std::vector<Fields>>> lookup_again(Request const& request) const override;
     void note(Request const& request, bool matched) const override;
     std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override {
@@ -88,6 +90,7 @@ class CachedPassdb final : public Passdb {
   private:
     std::optional<std::string> key(Request const& request) const;
     Result<std::vector<Fields>> ask(Request const& request, std::string const& key) const;
+    class Keeper;
 
     std::shared_ptr<Passdb const> const database_;
     std::shared_ptr<AuthCache> const cache_;

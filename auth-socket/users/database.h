@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,16 @@ class Passdb {
     virtual std::optional<std::string> cache_key(Request const&) const { return std::nullopt; }
     // What lookup() would say, where it is in memory. Absent: it would have to ask.
     virtual std::optional<std::vector<Fields>> at_hand(Request const&) const { return std::nullopt; }
+    // Several lookups at once cost less than each of them alone.
+    virtual bool answers_together(Request const&) const { return false; }
+    class Answers {
+      public:
+        virtual ~Answers() = default;
+        virtual void answer(std::size_t which, Result<std::vector<Fields>> rows) = 0;
+        // Something takes long: these are to be asked with lookup(), each for itself.
+        virtual void held_up(std::vector<std::size_t> which) = 0;
+    };
+    virtual void lookup_all(std::span<Request const* const> /*requests*/, Answers& /*answers*/) const {}
     // After a wrong password: the rows anew, where lookup() gave kept ones that may be out of date.
     virtual Result<std::optional<std::vector<Fields>>> lookup_again(Request const&) const {
         return std::nullopt;

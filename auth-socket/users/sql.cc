@@ -33,6 +33,13 @@ Fields row_fields(sql::Rows const& rows, std::vector<sql::Value> const& row) {
     return fields;
 }
 
+Result<std::vector<Fields>> all_fields(Result<sql::Rows> const& rows) {
+    if (!rows) return std::unexpected(rows.error());
+    std::vector<Fields> all;
+    for (auto const& row : rows->rows) all.push_back(row_fields(*rows, row));
+    return all;
+}
+
 } // namespace
 
 Result<std::shared_ptr<SqlUsers const>> SqlUsers::make(SqlSettings settings, Log& log, Metrics& metrics,
@@ -52,19 +59,66 @@ SqlUsers::SqlUsers(SqlSettings settings, sql::Template password, sql::Template u
     : settings_(std::move(settings)), password_query_(std::move(password)), user_query_(std::move(user)),
       iterate_query_(std::move(iterate)), pool_(std::make_unique<sql::Pool>(settings_.pool, log, metrics)) {}
 
+Result<sql::Template::Bound> SqlUsers::bound(sql::Template const& query, Request const& request) const {
+    return query.bind([&](std::string_view name) { return variable_value(name, request); },
+                      [this](std::string_view text) { return pool_->escape(text); });
+}
+
 Result<sql::Rows> SqlUsers::run(sql::Template const& query, Request const& request) const {
-    auto const bound = query.bind([&](std::string_view name) { return variable_value(name, request); },
-                                  [this](std::string_view text) { return pool_->escape(text); });
-    if (!bound) return std::unexpected(bound.error());
-    return pool_->query(bound->statement, bound->values, Deadline::after(sql_lookup_time));
+    auto const asked = bound(query, request);
+    if (!asked) return std::unexpected(asked.error());
+    return pool_->query(asked->statement, asked->values, Deadline::after(sql_lookup_time));
 }
 
 Result<std::vector<Fields>> SqlUsers::lookup(Request const& request) const {
+    auto const begun = Deadline::Clock::now();
     auto const rows = run(password_query_, request);
-    if (!rows) return std::unexpected(rows.error());
-    std::vector<Fields> all;
-    for (auto const& row : rows->rows) all.push_back(row_fields(*rows, row));
-    return all;
+    if (!is_well_) is_well_ = rows && Deadline::Clock::now() - begun < sql::batch_patience / 2;
+    return all_fields(rows);
+}
+
+namespace {
+
+class Translated final : public sql::Answers {
+  public:
+    Translated(Passdb::Answers& to, std::vector<std::size_t> places) : to_(to), places_(std::move(places)) {}
+    void answer(std::size_t which, Result<sql::Rows> rows) override {
+        if (!rows) is_well = false;
+        to_.answer(places_[which], all_fields(rows));
+    }
+    void take_back(std::vector<std::size_t> which) override {
+        is_well = false;
+        for (auto& each : which) each = places_[each];
+        to_.held_up(std::move(which));
+    }
+
+    bool is_well = true;
+
+  private:
+    Passdb::Answers& to_;
+    std::vector<std::size_t> const places_; // in the list of requests, of each query
+};
+
+} // namespace
+
+void SqlUsers::lookup_all(std::span<Request const* const> requests, Answers& answers) const {
+    std::vector<sql::Template::Bound> all;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        auto asked = bound(password_query_, *requests[i]);
+        if (!asked) {
+            answers.answer(i, std::unexpected(std::move(asked.error())));
+            continue;
+        }
+        all.push_back(std::move(*asked));
+        places.push_back(i);
+    }
+    auto const deadline = Deadline::after(sql_lookup_time);
+    std::vector<sql::Query> queries;
+    for (auto const& each : all) queries.push_back({&each.statement, each.values, deadline});
+    Translated translated(answers, std::move(places));
+    pool_->query_all(queries, translated);
+    if (!translated.is_well) is_well_ = false;
 }
 
 // Absent where the query asks for the password: kept answers would know it.

@@ -6,6 +6,7 @@
 #include "common/sql/pool.h"
 #include "common/sql/template.h"
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -46,17 +47,21 @@ class SqlUsers final : public Passdb, public Userdb {
     std::string default_scheme() const override { return settings_.default_scheme; }
     Result<std::vector<Fields>> lookup(Request const& request) const override; // Passdb's
     std::optional<std::string> cache_key(Request const& request) const override;
+    bool answers_together(Request const&) const override { return is_well_; }
+    void lookup_all(std::span<Request const* const> requests, Answers& answers) const override;
     Result<std::optional<Fields>> lookup_after(Outcome const* login, Request const& request) const override;
     Result<bool> list(std::function<void(std::string_view)> const& each) const override;
 
   private:
     SqlUsers(SqlSettings settings, sql::Template password, sql::Template user, sql::Template iterate,
              Log& log, Metrics& metrics);
+    Result<sql::Template::Bound> bound(sql::Template const& query, Request const& request) const;
     Result<sql::Rows> run(sql::Template const& query, Request const& request) const;
 
     SqlSettings const settings_;
     sql::Template const password_query_, user_query_, iterate_query_;
     std::unique_ptr<sql::Pool> const pool_;
+    mutable std::atomic<bool> is_well_{true}; // the last password query was quick and had an answer
 };
 
 } // namespace postern::auth_socket

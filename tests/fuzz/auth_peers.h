@@ -63,8 +63,10 @@ class TwoUsers final : public Authority {
 
 class AtOnce final : public Executor {
   public:
-    bool submit(std::string_view, std::function<void()> job) override {
-        job();
+    using Executor::submit;
+    bool submit(std::string_view, std::unique_ptr<Job>&& job) override {
+        auto const mine = std::move(job);
+        mine->run();
         return true;
     }
 };

@@ -1,6 +1,7 @@
 """Private instances of the servers around Postern, for system tests and the demo. tests/system/README.md shows their use."""
 
 from .case import SystemTest
+from .cutter import Cutter
 from .daemon import CRASH, Daemon, has_sanitizer, program
 from .databases import MariaDb, Postgres, Sqlite
 from .dns import Knot
@@ -11,5 +12,5 @@ from .sandbox import Sandbox
 from .smtp import Talk, swaks
 from .waiting import wait_until
 
-__all__ = ["CRASH", "Daemon", "Dovecot", "Exim", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
+__all__ = ["CRASH", "Cutter", "Daemon", "Dovecot", "Exim", "Knot", "MariaDb", "Postfix", "Postgres", "Sandbox", "Sqlite",
            "SystemTest", "Talk", "has_sanitizer", "program", "swaks", "wait_until"]

@@ -81,6 +81,71 @@ TEST_CASE("few workers take one job after the other, and more are begun when som
     SUCCEED();
 }
 
+namespace {
+
+// Says who was run, and with whom.
+class KinJob final : public Job {
+  public:
+    KinJob(std::string name, void const* kind, std::vector<std::string>& told, std::latch& done)
+        : name_(std::move(name)), kind_(kind), told_(told), done_(done) {}
+    void run() override { tell(name_); }
+    void const* kind() const override { return kind_; }
+    void run_with(std::vector<std::unique_ptr<Job>> others) override {
+        auto text = name_;
+        for (auto const& other : others) text += " " + static_cast<KinJob&>(*other).name_;
+        tell(text);
+    }
+
+  private:
+    void tell(std::string text) {
+        told_.push_back(std::move(text));
+        done_.count_down();
+    }
+    std::string name_;
+    void const* kind_;
+    std::vector<std::string>& told_;
+    std::latch& done_;
+};
+
+} // namespace
+
+TEST_CASE("jobs of one kind that wait are run together, the addresses in turn; others are not") {
+    Metrics metrics;
+    int const one = 0, another = 0;
+    std::vector<std::string> told; // by one thread after the other
+    std::latch begun(1), gate(1), done(4);
+    Workers workers({.threads = 1, .together = 3}, metrics);
+    REQUIRE(workers.submit("z", [&] {
+        begun.count_down();
+        gate.wait();
+    }));
+    begun.wait();
+    auto const add = [&](std::string const& key, std::string const& name, void const* kind) {
+        REQUIRE(workers.submit(key, std::make_unique<KinJob>(name, kind, told, done)));
+    };
+    add("a", "a1", &one);
+    add("a", "a2", &one);
+    add("a", "a3", &one);
+    add("b", "b1", &another);
+    add("c", "c1", nullptr);
+    add("d", "d1", &one);
+    gate.count_down();
+    done.wait();
+    CHECK(told == std::vector<std::string>{"a1 d1 a2", "b1", "c1", "a3"});
+}
+
+TEST_CASE("a job that is refused stays with who brought it") {
+    Metrics metrics;
+    std::vector<std::string> told;
+    std::latch done(1);
+    Workers workers({.threads = 1, .queue = 0}, metrics);
+    std::unique_ptr<Job> job = std::make_unique<KinJob>("mine", nullptr, told, done);
+    CHECK_FALSE(workers.submit("a", std::move(job)));
+    REQUIRE(job != nullptr);
+    job->run();
+    CHECK(told == std::vector<std::string>{"mine"});
+}
+
 TEST_CASE("who waits for a slot from another address goes before the flood's second") {
     Gauge waiting;
     FairSlots slots(1, waiting);

@@ -20,21 +20,22 @@ class HandExecutor final : public Executor {
     bool full = false;
     std::vector<std::string> keys;
 
-    bool submit(std::string_view key, std::function<void()> job) override {
+    using Executor::submit;
+    bool submit(std::string_view key, std::unique_ptr<Job>&& job) override {
         keys.emplace_back(key);
         if (full) return false;
         if (at_once)
-            job();
+            job->run();
         else
             waiting_.push_back(std::move(job));
         return true;
     }
     void run() {
-        for (auto const jobs = std::exchange(waiting_, {}); auto const& job : jobs) job();
+        for (auto const jobs = std::exchange(waiting_, {}); auto const& job : jobs) job->run();
     }
 
   private:
-    std::vector<std::function<void()>> waiting_;
+    std::vector<std::unique_ptr<Job>> waiting_;
 };
 
 // Rows by user; a user that is not there is unknown. fails: the database is away.
