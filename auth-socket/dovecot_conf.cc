@@ -209,6 +209,9 @@ void check_mechanisms(Settings const& settings, config::Place const& place, std:
     auto const is_for_tokens = [](std::string_view name) {
         return name == "OAUTHBEARER" || name == "XOAUTH2";
     };
+    for (auto const& name : settings.unserved_mechanisms)
+        problems.push_back(
+            {Problem::Severity::warning, place, "auth_mechanisms: " + name + " is not served"});
     if (std::ranges::none_of(settings.client.mechanisms, is_for_tokens)) return;
     if (!json::is_available())
         complain(problems, place,

@@ -21,6 +21,8 @@ struct LookedUp {
     Result<std::vector<Fields>> rows;
 };
 
+struct Remarks;
+
 // Everything the query templates' variables may ask for.
 struct Request {
     std::string user;               // normalised; databases may rename it
@@ -44,6 +46,7 @@ struct Request {
     bool policy_asked = false;              // before the password, once for a login
     Deadline answer_by = Deadline::never(); // when the client goes away
     std::shared_ptr<LookedUp const> looked_up = nullptr;
+    std::shared_ptr<Remarks> remarks; // while passdbs are asked: what they say, for the log
 
     // "(user,192.0.2.1,<session>)", as every log line about a request has it.
     std::string log_name() const;

@@ -8,6 +8,7 @@
 #include "common/redis/redis.h"
 
 #include <algorithm>
+#include <array>
 
 namespace postern::auth_socket {
 
@@ -47,15 +48,23 @@ Result<> take_size(string_view value, std::size_t& target) {
     return {};
 }
 
+// Dovecot's, which are not served here: the others of the line are.
+constexpr std::array<string_view, 8> unserved_mechanisms{"APOP", "GSS-SPNEGO", "GSSAPI", "NTLM",
+                                                         "OTP",  "RPA",        "SKEY",   "DOVECOT-TOKEN"};
+
 Result<> take_mechanisms(Settings& settings, string_view value) {
-    settings.client.mechanisms.clear();
+    auto& served = settings.client.mechanisms;
+    served.clear();
+    settings.unserved_mechanisms.clear();
     for (auto const word : split_words(value)) {
         auto const name = to_upper(word);
-        if (find_mechanism(name) == nullptr)
+        auto const is_known = find_mechanism(name) != nullptr;
+        if (!is_known && std::ranges::find(unserved_mechanisms, name) == unserved_mechanisms.end())
             return permanent("unknown mechanism \"" + std::string(word) + "\"");
-        settings.client.mechanisms.push_back(name);
+        auto& list = is_known ? served : settings.unserved_mechanisms;
+        if (std::ranges::find(list, name) == list.end()) list.push_back(name);
     }
-    if (settings.client.mechanisms.empty()) return permanent("at least one mechanism is needed");
+    if (served.empty()) return permanent("at least one mechanism that is served here is needed");
     return {};
 }
 

@@ -58,7 +58,8 @@ struct Settings {
     AuthenticatorSettings authenticator;
     CacheSettings cache;
     PolicySettings policy;
-    std::size_t workers = 30; // auth_worker_max_count
+    std::size_t workers = 30;                     // auth_worker_max_count
+    std::vector<std::string> unserved_mechanisms; // of auth_mechanisms, in capitals
     std::vector<DatabaseBlock> passdbs, userdbs;
     std::vector<ListenerSettings> listeners;
 };

@@ -4,8 +4,11 @@
 #include "auth-socket/schemes/kinds.h"
 #include "auth-socket/schemes/scheme.h"
 #include "auth-socket/users/chain.h"
+#include "auth-socket/users/remarks.h"
 #include "common/base/encoding.h"
 #include "common/base/text.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <ctime>
@@ -73,6 +76,15 @@ Outcome Authenticator::find_login(Request& request, std::string_view authorizati
     return login(request, authorization, {always_ok});
 }
 
+Outcome Authenticator::refused(Request& request, std::string_view name, std::string_view why) const {
+    request.user = name;
+    request.name_refused = true;
+    log_.info("auth: {}{}: {}", to_lower(request.mechanism), request.log_name(), why);
+    Outcome outcome;
+    outcome.verdict = Verdict::refused;
+    return outcome;
+}
+
 Outcome Authenticator::login(Request& request, std::string_view authorization,
                              Question const& question) const {
     std::string_view name = request.original_user;
@@ -82,16 +94,11 @@ Outcome Authenticator::login(Request& request, std::string_view authorization,
         at != std::string::npos) {
         target = name.substr(0, at); // "user*master"
         name = name.substr(at + 1);
+        if (target.empty())
+            return refused(request, name, "Master user login attempted to use empty login username");
     }
     auto user = normalised_user(name, settings_.username, request);
-    if (!user) {
-        request.user = name;
-        request.name_refused = true;
-        log_.info("auth: {}{}: {}", to_lower(request.mechanism), request.log_name(), user.error().text);
-        Outcome refused;
-        refused.verdict = Verdict::refused;
-        return refused;
-    }
+    if (!user) return refused(request, name, user.error().text);
     request.user = *user;
     if (!target.empty() && target != name && target != request.user) {
         request.login_user = normalised_user(target, settings_.username, request).value_or(target);
@@ -105,6 +112,9 @@ Outcome Authenticator::login(Request& request, std::string_view authorization,
 
 Outcome Authenticator::master_login(Request& request, std::string const& target,
                                     Question const& question) const {
+    if (std::ranges::none_of(passdbs_, [](auto const& passdb) { return passdb.block.master; }))
+        log_.info("auth: {}{}: unknown user (Master user login attempted without master passdbs)",
+                  to_lower(request.mechanism), request.log_name());
     auto outcome = ask_passdbs(request, true, question);
     if (outcome.verdict != Verdict::ok) return outcome;
     auto user = normalised_user(target, settings_.username, request);
@@ -116,6 +126,8 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
     request.authenticated_user = request.user;
     request.user = *user;
     request.login_user.clear();
+    log_.info("auth: {}{}: Master user logging in as {}", request.answered_by, request.log_name(),
+              printable(request.user));
     auto const asks_user_too = std::ranges::any_of(passdbs_, [](auto const& passdb) {
         return passdb.block.master && passdb.block.success == Rule::continue_on;
     });
@@ -126,6 +138,7 @@ Outcome Authenticator::master_login(Request& request, std::string const& target,
     // The user must exist; what is proven is the master's password, so the secret stays the master's.
     auto as_user = ask_passdbs(request, false, {always_ok});
     as_user.credential = std::move(outcome.credential);
+    if (as_user.verdict == Verdict::unknown_user) as_user.verdict = Verdict::not_authorized;
     return as_user;
 }
 
@@ -139,6 +152,14 @@ Result<std::vector<Fields>> Authenticator::rows(ConfiguredPassdb const& passdb, 
 }
 
 Outcome Authenticator::ask_passdbs(Request& request, bool master, Question const& question) const {
+    auto const remarks = request.remarks = std::make_shared<Remarks>();
+    auto outcome = asked_in_order(request, master, question);
+    for (auto const& line : lines_of_failure(*remarks, outcome.verdict)) log_.info("{}", line);
+    request.remarks = nullptr;
+    return outcome;
+}
+
+Outcome Authenticator::asked_in_order(Request& request, bool master, Question const& question) const {
     ChainState state;
     Outcome outcome;
     outcome.user = request.user;
@@ -189,7 +210,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
             if (verdict == Verdict::temporary)
                 log_.error("auth: {}{}: {}", passdb.block.name, request.log_name(), text);
             else if (verdict != Verdict::ok)
-                say(passdb, request, text);
+                say(passdb, request, verdict, text);
             if (verdict == Verdict::ok)
                 return judge_row(passdb, (*checked)->fields, request, outcome, always_ok);
             outcome.user = request.user;
@@ -203,8 +224,12 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
         return Verdict::temporary;
     }
     if (rows->empty()) {
-        say(passdb, request, "unknown user");
+        say(passdb, request, Verdict::unknown_user, "unknown user");
         return Verdict::unknown_user;
+    }
+    if (passdb.block.deny) {
+        say(passdb, request, Verdict::refused, "User found from deny passdb");
+        return Verdict::refused;
     }
     auto const asked = request;
     auto verdict = judge_rows(passdb, *rows, request, outcome, question.judge);
@@ -222,7 +247,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
     }
     database.note(asked, verdict == Verdict::ok);
     if (verdict == Verdict::password_mismatch)
-        say(passdb, request, "Password mismatch" + shown(*question.password));
+        say(passdb, request, verdict, "Password mismatch" + shown(*question.password));
     return verdict;
 }
 
@@ -272,7 +297,7 @@ Verdict Authenticator::admit(ConfiguredPassdb const& passdb, PassdbRow const& ro
     if (!row.delay_until.empty()) {
         auto const left = delay_left(row.delay_until, std::time(nullptr));
         if (!left) {
-            say(passdb, request, left.error().text);
+            say(passdb, request, Verdict::refused, left.error().text);
             return left.error().kind == ErrorKind::temporary ? Verdict::temporary : Verdict::refused;
         }
         outcome.answer_after = *left;
@@ -288,24 +313,25 @@ Verdict Authenticator::check_admission(ConfiguredPassdb const& passdb, PassdbRow
                                        Request const& request) const {
     auto const& client = request.client;
     if (row.allow_nets && !is_in_networks(client.remote_ip, *row.allow_nets)) {
-        say(passdb, request, "allow_nets check failed: IP not in allowed networks");
+        say(passdb, request, Verdict::wrong_network, "allow_nets check failed: IP not in allowed networks");
         return Verdict::wrong_network;
     }
     auto const& real_ip = client.real_remote_ip.empty() ? client.remote_ip : client.real_remote_ip;
     if (row.allow_real_nets && !is_in_networks(real_ip, *row.allow_real_nets)) {
-        say(passdb, request, "allow_real_nets check failed: IP not in allowed networks");
+        say(passdb, request, Verdict::wrong_network,
+            "allow_real_nets check failed: IP not in allowed networks");
         return Verdict::wrong_network;
     }
     if (row.fail) {
-        say(passdb, request, "login refused by field fail: " + *row.fail);
+        say(passdb, request, Verdict::refused, "login refused by field fail: " + *row.fail);
         return Verdict::refused;
     }
     if (row.disabled) {
-        say(passdb, request, "User is disabled");
+        say(passdb, request, Verdict::user_disabled, "User is disabled");
         return Verdict::user_disabled;
     }
     if (row.expired) {
-        say(passdb, request, "Password expired");
+        say(passdb, request, Verdict::password_expired, "Password expired");
         return Verdict::password_expired;
     }
     return Verdict::ok;
@@ -338,7 +364,7 @@ Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& r
         return Verdict::temporary;
     }
     if (row.password.value_or("").empty()) {
-        say(passdb, request, "Empty password returned without nopassword");
+        say(passdb, request, Verdict::refused, "Empty password returned without nopassword");
         verify_nobody(request, password);
         return Verdict::password_mismatch;
     }
@@ -360,14 +386,14 @@ Verdict Authenticator::pick_secret(ConfiguredPassdb const& passdb, PassdbRow con
                                    Request const& request, std::span<std::string const> wanted,
                                    Outcome& outcome) const {
     if (row.password.value_or("").empty() || is_locked(*row.password, default_scheme(passdb))) {
-        say(passdb, request, "no password for " + request.mechanism);
+        say(passdb, request, Verdict::refused, "no password for " + request.mechanism);
         return Verdict::refused;
     }
     auto credential = stored_credential(passdb, row, request);
     if (!credential) return Verdict::temporary;
     if (!is_plaintext_scheme(credential->scheme) &&
         std::ranges::find(wanted, credential->scheme) == wanted.end()) {
-        say(passdb, request,
+        say(passdb, request, Verdict::refused,
             "Requested " + request.mechanism + " scheme, but we have only " + credential->scheme);
         return Verdict::refused;
     }
@@ -396,8 +422,10 @@ std::string Authenticator::shown(Secret const& password) const {
     return (plain ? " (given password: " : " (SHA1 of given password: ") + text + ")";
 }
 
-void Authenticator::say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const {
-    log_.info("auth: {}{}: {}", passdb.block.name, request.log_name(), text);
+void Authenticator::say(ConfiguredPassdb const& passdb, Request const& request, Verdict verdict,
+                        std::string_view text) const {
+    request.remarks->made.push_back(
+        {verdict, fmt::format("auth: {}{}: {}", passdb.block.name, request.log_name(), text)});
 }
 
 void Authenticator::log_mismatch(Request const& request, std::string_view why) const {

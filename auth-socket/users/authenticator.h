@@ -55,6 +55,7 @@ class Authenticator final : public Authority {
         Secret const* password = nullptr; // for databases that check by themselves
     };
     Outcome login(Request& request, std::string_view authorization, Question const& question) const;
+    Outcome refused(Request& request, std::string_view name, std::string_view why) const;
     Outcome master_login(Request& request, std::string const& target, Question const& question) const;
     Outcome ask_passdbs(Request& request, bool master, Question const& question) const;
     Verdict ask_passdb(ConfiguredPassdb const& passdb, Request& request, Outcome& outcome,
@@ -83,7 +84,9 @@ class Authenticator final : public Authority {
                       Secret const& password) const;
     static std::string default_scheme(ConfiguredPassdb const& passdb);
     std::string shown(Secret const& password) const;
-    void say(ConfiguredPassdb const& passdb, Request const& request, std::string_view text) const;
+    void say(ConfiguredPassdb const& passdb, Request const& request, Verdict verdict,
+             std::string_view text) const;
+    Outcome asked_in_order(Request& request, bool master, Question const& question) const;
 
     AuthenticatorSettings const settings_;
     std::vector<ConfiguredPassdb> const passdbs_;

@@ -29,8 +29,8 @@ class Secret {
 // Overwrites the octets so that the compiler cannot leave it out.
 void wipe(std::string& text);
 void wipe(std::span<char> octets);
-// What functions that were called before have left on the stack: pieces of a secret in digests' blocks, and in
-// registers that were saved. Whether another call writes over them is the compiler's and chance's choice.
+// What functions that were called before have left on the stack: pieces of a secret in digests' blocks, and
+// in registers that were saved. Whether another call writes over them is the compiler's and chance's choice.
 void wipe_stack_below();
 // Takes the same time for equal lengths whatever the contents.
 bool equal_in_constant_time(std::string_view a, std::string_view b);

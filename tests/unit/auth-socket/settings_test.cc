@@ -172,6 +172,19 @@ TEST_CASE("a default in the tables is what the settings begin with") {
     CHECK(settings.workers == untouched.workers);
 }
 
+TEST_CASE("mechanisms of Dovecot that are not served are left out with a warning") {
+    auto const with = [](std::string const& words) {
+        return read("passdb {\n  driver = static\n  args = nopassword=y\n}\nauth_mechanisms = " + words +
+                    "\n");
+    };
+    auto const conf = with("plain gssapi LOGIN ntlm plain");
+    CHECK(conf.told() == "d.conf:5: warning: auth_mechanisms: GSSAPI is not served\n"
+                         "d.conf:5: warning: auth_mechanisms: NTLM is not served\n");
+    CHECK(conf.settings.client.mechanisms == std::vector<std::string>{"PLAIN", "LOGIN"});
+    CHECK(with("gssapi").told().starts_with("d.conf:5: auth_mechanisms: at least one mechanism that is"));
+    CHECK(with("plain plan").told() == "d.conf:5: auth_mechanisms: unknown mechanism \"plan\"\n");
+}
+
 TEST_CASE("a passdb's name is logged where fail2ban's filter knows it for one, else its driver's") {
     auto const logged = [](std::string const& name) {
         return read("passdb {\n  driver = static\n  args = nopassword=y\n  name = " + name + "\n}\n")

@@ -274,6 +274,8 @@ TEST_CASE("a deny passdb keeps out whoever it names, whatever password stands th
     two.first->rows["bare@x"] = {fields({{"password", std::nullopt}})};
     two.second->rows["bare@x"] = {fields({{"password", "{PLAIN}second"}})};
     CHECK(two.verdict("bare@x", "second") == Verdict::refused);
+    CHECK(two.house.log.contains("(bare@x,192.0.2.1): User found from deny passdb"));
+    CHECK_FALSE(two.house.log.contains("mismatch"));
     CHECK(two.verdict("a@x", "second") == Verdict::refused); // the list holds another password
     two.one.block.internal_failure = Rule::continue_on;
     two.first->fails = true;
@@ -299,7 +301,7 @@ TEST_CASE("a master passdb with pass lets a proven master be a user who exists, 
     CHECK(verdict("victim@x", "bosspw") == Verdict::ok);
     CHECK(verdict("victim@x", "wrong") == Verdict::password_mismatch);
     CHECK(verdict("victim@x", "own") == Verdict::password_mismatch);
-    CHECK(verdict("nobody@x", "bosspw") == Verdict::unknown_user);
+    CHECK(verdict("nobody@x", "bosspw") == Verdict::not_authorized);
 
     Request request;
     request.mechanism = "CRAM-MD5";
@@ -341,6 +343,58 @@ TEST_CASE(
     CHECK(verdict({"fail", "moved"}, "p") == Verdict::refused);
     for (auto const* name : {"user_disabled", "pass_expired", "fail"})
         CHECK(verdict({name, "Y"}, "wrong") == Verdict::password_mismatch);
+}
+
+TEST_CASE("only a login that failed is logged as one, with one line for all passdbs") {
+    House house;
+    auto const first = std::make_shared<MemoryUsers>();
+    auto const logged = [&](std::string_view password, std::string_view authorization = "") {
+        postern::test::TestLog log;
+        Authenticator const authority({}, {passdb(first, "first"), passdb(house.users)}, {}, house.hashing,
+                                      log);
+        auto request = request_of("a@x");
+        (void)authority.check_password(request, authorization, Secret(password));
+        log.expect("the database is away");
+        std::string lines;
+        for (auto const& line : log.lines())
+            if (line.level == LogLevel::info) lines += line.text + "\n";
+        return lines;
+    };
+    house.users->rows["a@x"] = {fields({{"password", "{PLAIN}p"}})};
+    CHECK(logged("p") == "");
+    CHECK(logged("wrong") == "auth: sql(a@x,192.0.2.1): Password mismatch\n");
+    CHECK(logged("p", "b@x") ==
+          "auth: plain(a@x,192.0.2.1): unknown user (Master user login attempted without "
+          "master passdbs)\n");
+    first->rows["a@x"] = {fields({{"password", "{PLAIN}q"}})}; // as a passdb for passwords of applications
+    CHECK(logged("p") == "");
+    CHECK(logged("q") == "");
+    CHECK(logged("wrong") == "auth: sql(a@x,192.0.2.1): Password mismatch\n");
+    house.users->fails = true; // nobody's fault is a failure of the client's
+    first->rows.clear();
+    CHECK(logged("p") == "");
+    house.users->fails = false;
+    house.users->rows.clear();
+    CHECK(logged("p") == "auth: sql(a@x,192.0.2.1): unknown user\n");
+}
+
+TEST_CASE("a master user needs somebody to log in as") {
+    House house;
+    AuthenticatorSettings settings;
+    settings.username.master_separator = "*";
+    house.users->rows["boss"] = {fields({{"password", "{PLAIN}p"}})};
+    auto master = passdb(house.users, "masters");
+    master.block.master = true;
+    Authenticator const authority(settings, {master, passdb(house.users)}, {}, house.hashing, house.log);
+    auto const verdict = [&](std::string const& name) {
+        auto request = request_of(name);
+        return authority.check_password(request, "", Secret(std::string_view("p"))).verdict;
+    };
+    CHECK(verdict("alice*boss") == Verdict::ok);
+    CHECK(house.log.contains("auth: masters(alice,192.0.2.1,master=boss): Master user logging in as alice"));
+    CHECK(verdict("*boss") == Verdict::refused);
+    CHECK(house.log.contains(
+        "auth: plain(?,192.0.2.1): Master user login attempted to use empty login username"));
 }
 
 TEST_CASE("noauthenticate gives fields and leaves the password to the passdb behind it") {
