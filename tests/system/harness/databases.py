@@ -5,7 +5,7 @@ import pwd
 import shutil
 import signal
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .sandbox import LOOPBACK, children_of
@@ -58,6 +58,18 @@ class Sqlite:
             connection.close()
 
 
+def _state(stat):
+    """One letter; Z when nobody is there any more."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def _lives(pid):
+    return _state(Path(f"/proc/{pid}/stat")) != "Z"
+
+
 class _Server:
     """A database server process that can go away and come back."""
 
@@ -88,10 +100,12 @@ class _Server:
             self._process = None
 
     def kill(self):
-        """As a crash or a power cut ends it."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        """As a crash or a power cut ends it, with its children: as long as one lives, PostgreSQL does not start again."""
+        processes = self._processes()
+        self._signal(signal.SIGKILL)
         self._process.stop()
         self._process = None
+        wait_until(lambda: not any(map(_lives, processes)), 10, f"{self.name} to be gone")
 
     @contextmanager
     def away(self):
@@ -110,7 +124,8 @@ class _Server:
 
     def _signal(self, number):
         for pid in self._processes():
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):  # a child that has just ended
+                os.kill(pid, number)
 
     def _processes(self):
         """The server and its children: PostgreSQL's have process groups of their own."""
@@ -118,8 +133,7 @@ class _Server:
 
     def _frozen(self):
         """Each thread stops on its own, and until then goes on with what it is at."""
-        return all(task.read_text().rpartition(")")[2].split()[0] in "TZ" for pid in self._processes()
-                   for task in Path(f"/proc/{pid}/task").glob("*/stat"))
+        return all(_state(task) in "TZ" for pid in self._processes() for task in Path(f"/proc/{pid}/task").glob("*/stat"))
 
     def _alive(self):
         if self._process.ended():
