@@ -177,6 +177,8 @@ void understand_dovecot24_database(Database24 const& source, DatabaseBlock& data
     } else if (database.driver == "static" && source.kind() == "passdb") {
         if (auto const* password = source.setting("password"))
             database.default_fields.set("password", with_braces_only(password->value));
+    } else if (database.driver == "static" && source.flag("allow_all_users", false, problems)) {
+        database.args = "allow_all_users=yes";
     }
 }
 

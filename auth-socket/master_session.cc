@@ -129,7 +129,8 @@ Result<> MasterSession::pass(std::vector<std::string> const& fields, std::uint32
     }
     work(id, [authority = authority_, asking = std::move(*request), id] {
         auto copy = asking;
-        return pass_reply(id, authority->find_login(copy, ""));
+        auto const outcome = authority->find_login(copy, "");
+        return copy.name_refused ? Line("NOTFOUND", id).text() : pass_reply(id, outcome);
     });
     return {};
 }

@@ -21,6 +21,7 @@ class TokenPassdb final : public Passdb {
     // A server does not give passwords away.
     Result<std::vector<Fields>> lookup(Request const&) const override { return std::vector<Fields>{}; }
     std::optional<Result<Checked>> check(Request const& request, Secret const& token) const override;
+    bool knows_users() const override { return false; }
     bool asks_web() const override { return client_ != nullptr; }
 
   private:

@@ -73,13 +73,19 @@ Outcome Authenticator::find_secret(Request& request, std::string_view authorizat
 }
 
 Outcome Authenticator::find_login(Request& request, std::string_view authorization) const {
-    return login(request, authorization, {always_ok});
+    // A row without a password is not what a password query is for: nobody is to be shown what else is in it.
+    return login(request, authorization,
+                 {[this](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome&) {
+                     if (row.has_password_column || row.no_password || row.fail) return Verdict::ok;
+                     return without_password(passdb, asking);
+                 }});
 }
 
 Outcome Authenticator::refused(Request& request, std::string_view name, std::string_view why) const {
     request.user = name;
     request.name_refused = true;
-    log_.info("auth: {}{}: {}", to_lower(request.mechanism), request.log_name(), why);
+    auto const asked = request.mechanism.empty() ? "passdb" : to_lower(request.mechanism);
+    log_.info("auth: {}{}: {}", asked, request.log_name(), why);
     Outcome outcome;
     outcome.verdict = Verdict::refused;
     return outcome;
@@ -178,7 +184,8 @@ Outcome Authenticator::asked_in_order(Request& request, bool master, Question co
             outcome = std::move(attempt_outcome);
             left_to_others |= only_fields;
             if (only_fields) continue;
-            verified = true;
+            // "continue-fail": it takes another's word, and that one looks for itself.
+            verified = passdb.block.success != Rule::continue_fail;
         } else if (verdict != Verdict::unknown_user) {
             request.answered_by = passdb.block.name;
             outcome.without_delay = outcome.without_delay || attempt_outcome.without_delay;
@@ -212,7 +219,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
             else if (verdict != Verdict::ok)
                 say(passdb, request, verdict, text);
             if (verdict == Verdict::ok)
-                return judge_row(passdb, (*checked)->fields, request, outcome, always_ok);
+                return judge_row(passdb, (*checked)->fields, request, outcome, {always_ok});
             outcome.user = request.user;
             return verdict;
         }
@@ -232,7 +239,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
         return Verdict::refused;
     }
     auto const asked = request;
-    auto verdict = judge_rows(passdb, *rows, request, outcome, question.judge);
+    auto verdict = judge_rows(passdb, *rows, request, outcome, question);
     if (question.password == nullptr || outcome.only_fields) return verdict;
     if (verdict == Verdict::password_mismatch) {
         auto const fresh = database.lookup_again(asked);
@@ -242,7 +249,7 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
         }
         if (*fresh && !(*fresh)->empty()) {
             request = asked;
-            verdict = judge_rows(passdb, **fresh, request, outcome, question.judge);
+            verdict = judge_rows(passdb, **fresh, request, outcome, question);
         }
     }
     database.note(asked, verdict == Verdict::ok);
@@ -253,12 +260,12 @@ Verdict Authenticator::ask_passdb(ConfiguredPassdb const& passdb, Request& reque
 
 // Several rows are passwords of several applications: one after another.
 Verdict Authenticator::judge_rows(ConfiguredPassdb const& passdb, std::vector<Fields> const& rows,
-                                  Request& request, Outcome& outcome, Judge const& judge) const {
+                                  Request& request, Outcome& outcome, Question const& question) const {
     auto verdict = Verdict::unknown_user;
     for (auto const& row : rows) {
         auto attempt = request;
         auto attempt_outcome = outcome;
-        verdict = judge_row(passdb, row, attempt, attempt_outcome, judge);
+        verdict = judge_row(passdb, row, attempt, attempt_outcome, question);
         if (verdict == Verdict::ok || &row == &rows.back()) {
             request = std::move(attempt);
             outcome = std::move(attempt_outcome);
@@ -269,7 +276,7 @@ Verdict Authenticator::judge_rows(ConfiguredPassdb const& passdb, std::vector<Fi
 }
 
 Verdict Authenticator::judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request,
-                                 Outcome& outcome, Judge const& judge) const {
+                                 Outcome& outcome, Question const& question) const {
     auto const asking = request;
     auto fields = expanded(passdb.block.default_fields, request);
     PassdbRow understood;
@@ -286,8 +293,8 @@ Verdict Authenticator::judge_row(ConfiguredPassdb const& passdb, Fields const& r
     outcome.only_fields = understood.no_authentication;
     if (understood.no_authentication) return Verdict::ok;
     // The password first: what follows would tell a stranger about the account.
-    auto const verdict = judge(passdb, understood, asking, outcome);
-    return verdict == Verdict::ok ? admit(passdb, understood, request, outcome) : verdict;
+    auto const verdict = question.judge(passdb, understood, asking, outcome);
+    return verdict == Verdict::ok && question.lets_in ? admit(passdb, understood, request, outcome) : verdict;
 }
 
 Verdict Authenticator::admit(ConfiguredPassdb const& passdb, PassdbRow const& row, Request& request,
@@ -349,6 +356,13 @@ Result<Credential> Authenticator::stored_credential(ConfiguredPassdb const& pass
     return credential;
 }
 
+Verdict Authenticator::without_password(ConfiguredPassdb const& passdb, Request const& request) const {
+    log_.error("auth: {}{}: {} gives no column named \"password\", and nopassword is not set",
+               passdb.block.name, request.log_name(),
+               passdb.block.driver == "sql" ? "the password query" : "the passdb");
+    return Verdict::temporary;
+}
+
 Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
                               Secret const& password) const {
     if (row.no_password) {
@@ -358,11 +372,7 @@ Verdict Authenticator::verify(ConfiguredPassdb const& passdb, PassdbRow const& r
         return Verdict::temporary;
     }
     if (row.fail && !row.has_password_column) return Verdict::ok; // check_admission() refuses it
-    if (!row.has_password_column) {
-        log_.error("auth: {}{}: the password query gives no column named \"password\"", passdb.block.name,
-                   request.log_name());
-        return Verdict::temporary;
-    }
+    if (!row.has_password_column) return without_password(passdb, request);
     if (row.password.value_or("").empty()) {
         say(passdb, request, Verdict::refused, "Empty password returned without nopassword");
         verify_nobody(request, password);

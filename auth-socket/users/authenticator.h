@@ -53,6 +53,7 @@ class Authenticator final : public Authority {
     struct Question {
         Judge judge;
         Secret const* password = nullptr; // for databases that check by themselves
+        bool lets_in = true;              // not only asked who exists: networks and delays count
     };
     Outcome login(Request& request, std::string_view authorization, Question const& question) const;
     Outcome refused(Request& request, std::string_view name, std::string_view why) const;
@@ -61,15 +62,16 @@ class Authenticator final : public Authority {
     Verdict ask_passdb(ConfiguredPassdb const& passdb, Request& request, Outcome& outcome,
                        Question const& question) const;
     Verdict judge_rows(ConfiguredPassdb const& passdb, std::vector<Fields> const& rows, Request& request,
-                       Outcome& outcome, Judge const& judge) const;
+                       Outcome& outcome, Question const& question) const;
     Verdict judge_row(ConfiguredPassdb const& passdb, Fields const& row, Request& request, Outcome& outcome,
-                      Judge const& judge) const;
+                      Question const& question) const;
     Verdict check_admission(ConfiguredPassdb const& passdb, PassdbRow const& row,
                             Request const& request) const;
     Verdict admit(ConfiguredPassdb const& passdb, PassdbRow const& row, Request& request,
                   Outcome& outcome) const;
     Verdict verify(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
                    Secret const& password) const;
+    Verdict without_password(ConfiguredPassdb const& passdb, Request const& request) const;
     Verdict pick_secret(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
                         std::span<std::string const> wanted, Outcome& outcome) const;
     Result<Credential> stored_credential(ConfiguredPassdb const& passdb, PassdbRow const& row,
@@ -86,6 +88,9 @@ class Authenticator final : public Authority {
     std::string shown(Secret const& password) const;
     void say(ConfiguredPassdb const& passdb, Request const& request, Verdict verdict,
              std::string_view text) const;
+    Verdict existence(Request& request) const;
+    Verdict ask_userdb(ConfiguredUserdb const& userdb, Outcome const* login, Request& request,
+                       UserOutcome& outcome) const;
     Outcome asked_in_order(Request& request, bool master, Question const& question) const;
 
     AuthenticatorSettings const settings_;

@@ -86,6 +86,7 @@ class CachedPassdb final : public Passdb {
         return database_->check(request, password);
     }
     bool asks_web() const override { return database_->asks_web(); }
+    bool knows_users() const override { return database_->knows_users(); }
 
   private:
     std::optional<std::string> key(Request const& request) const;

@@ -89,6 +89,8 @@ class Passdb {
     virtual std::optional<Result<Checked>> check(Request const&, Secret const&) const { return std::nullopt; }
     // It waits for servers on the web.
     virtual bool asks_web() const { return false; }
+    // lookup() knows who exists; PAM and tokens answer with a password only.
+    virtual bool knows_users() const { return true; }
 };
 
 class Userdb {
@@ -98,6 +100,8 @@ class Userdb {
     // it.
     virtual Result<std::optional<Fields>> lookup_after(Outcome const* login,
                                                        Request const& request) const = 0;
+    // It has fields for any name: passdbs must tell who exists.
+    virtual bool needs_passdb() const { return false; }
     // False: this kind of database has no list.
     virtual Result<bool> list(std::function<void(std::string_view)> const&) const { return false; }
 };

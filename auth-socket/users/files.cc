@@ -2,6 +2,7 @@
 #include "auth-socket/users/files.h"
 
 #include "auth-socket/users/chain.h"
+#include "auth-socket/users/passdb_fields.h"
 #include "auth-socket/users/variables.h"
 #include "common/base/text.h"
 
@@ -56,6 +57,11 @@ Result<std::optional<Fields>> StaticUsers::lookup_after(Outcome const*, Request 
     if (!fields) return std::unexpected(fields.error());
     fields->remove("allow_all_users");
     return std::move(*fields);
+}
+
+bool StaticUsers::needs_passdb() const {
+    auto const* all = templates_.find("allow_all_users");
+    return all == nullptr || !is_set(all->value.value_or("yes"));
 }
 
 Result<std::optional<Fields>> PrefetchUsers::lookup_after(Outcome const* login, Request const&) const {

@@ -14,13 +14,15 @@ namespace postern::auth_socket {
 // "uid=vmail gid=vmail home=/var/mail/%d/%n": blanks separate, values may be quoted.
 Fields argument_fields(std::string_view arguments);
 
-// passdb static and userdb static: the same for everybody. A userdb's allow_all_users is not needed: the
-// deliveries ask, and every user exists.
+// passdb static and userdb static: the same for everybody. Who exists the passdbs must know, but with a
+// userdb's allow_all_users.
 class StaticUsers final : public Passdb, public Userdb {
   public:
     static Result<std::shared_ptr<StaticUsers const>> make(std::string_view arguments);
     Result<std::vector<Fields>> lookup(Request const& request) const override;
     Result<std::optional<Fields>> lookup_after(Outcome const* login, Request const& request) const override;
+
+    bool needs_passdb() const override;
 
   private:
     explicit StaticUsers(Fields templates) : templates_(std::move(templates)) {}

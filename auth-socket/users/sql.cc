@@ -137,7 +137,6 @@ Result<std::optional<Fields>> SqlUsers::lookup_after(Outcome const*, Request con
     auto const rows = run(user_query_, request);
     if (!rows) return std::unexpected(rows.error());
     if (rows->rows.empty()) return std::nullopt;
-    if (rows->rows.size() > 1) return temporary("User query returned multiple matches");
     return row_fields(*rows, rows->rows[0]);
 }
 

@@ -23,6 +23,7 @@ class SystemPasswords final : public Passdb {
                                                                Helper const& helper);
     Result<std::vector<Fields>> lookup(Request const& request) const override;
     std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override;
+    bool knows_users() const override { return false; }
 
   private:
     SystemPasswords(HelperKind kind, std::string service, Helper const& helper)

@@ -4,6 +4,7 @@
 #include "auth-socket/users/chain.h"
 #include "auth-socket/users/ids.h"
 #include "auth-socket/users/modifiers.h"
+#include "auth-socket/users/remarks.h"
 #include "common/base/text.h"
 
 #include <vector>
@@ -50,6 +51,50 @@ Result<Fields> with_defaults(DatabaseBlock const& block, Fields const& found, Re
 
 } // namespace
 
+// Of a user whom only the passdbs can know: ok, unknown_user or temporary. It may be renamed by them.
+Verdict Authenticator::existence(Request& request) const {
+    auto asking = request;
+    asking.remarks = std::make_shared<Remarks>(); // nobody logs in: nothing to be told
+    auto const is_there = [](auto const&, PassdbRow const& row, auto const&, auto&) {
+        return row.disabled || row.expired || row.fail ? Verdict::user_disabled : Verdict::ok;
+    };
+    auto const verdict = asked_in_order(asking, false, {.judge = is_there, .lets_in = false}).verdict;
+    if (verdict == Verdict::ok) {
+        asking.remarks = nullptr;
+        request = std::move(asking);
+    }
+    if (verdict == Verdict::ok || verdict == Verdict::temporary) return verdict;
+    if (verdict != Verdict::unknown_user) return Verdict::unknown_user; // disabled
+    for (auto const& passdb : passdbs_) {
+        if (passdb.database->knows_users() || passdb.block.master || is_skipped(passdb.block, request, false))
+            continue;
+        log_.error("auth: static{}: passdb {} cannot tell whether a user exists; where all do, say "
+                   "allow_all_users=yes "
+                   "in userdb static",
+                   request.log_name(), passdb.block.name);
+        return Verdict::temporary;
+    }
+    return Verdict::unknown_user;
+}
+
+Verdict Authenticator::ask_userdb(ConfiguredUserdb const& userdb, Outcome const* login, Request& request,
+                                  UserOutcome& outcome) const {
+    auto const found = userdb.database->lookup_after(login, request);
+    auto attempt = request;
+    auto fields = found && *found ? with_defaults(userdb.block, **found, attempt) : Result<Fields>();
+    if (!found || !fields) {
+        log_.error("auth: {}{}: {}", userdb.block.name, request.log_name(),
+                   (found ? fields.error() : found.error()).text);
+        return Verdict::temporary;
+    }
+    if (!*found) return Verdict::unknown_user;
+    if (fields->has("tempfail")) return Verdict::temporary;
+    request = std::move(attempt);
+    outcome.fields.merge(*fields);
+    request.userdb = outcome.fields;
+    return Verdict::ok;
+}
+
 UserOutcome Authenticator::find_user(Request& request, Outcome const* login) const {
     UserOutcome outcome{.verdict = UserVerdict::not_found, .user = {}, .fields = {}, .reason = {}};
     if (login == nullptr) {
@@ -65,23 +110,10 @@ UserOutcome Authenticator::find_user(Request& request, Outcome const* login) con
     ChainState state;
     for (auto const& userdb : userdbs_) {
         if (is_skipped(userdb.block, request, state.success)) continue;
-        auto verdict = Verdict::unknown_user;
         request.database = static_cast<std::uint32_t>(&userdb - userdbs_.data()) + 1;
-        auto const found = userdb.database->lookup_after(login, request);
-        auto attempt = request;
-        auto fields = found && *found ? with_defaults(userdb.block, **found, attempt) : Result<Fields>();
-        if (!found || !fields) {
-            log_.error("auth: {}{}: {}", userdb.block.name, request.log_name(),
-                       (found ? fields.error() : found.error()).text);
-            verdict = Verdict::temporary;
-        } else if (*found && fields->has("tempfail")) {
-            verdict = Verdict::temporary;
-        } else if (*found) {
-            verdict = Verdict::ok;
-            request = std::move(attempt);
-            outcome.fields.merge(*fields);
-            request.userdb = outcome.fields;
-        }
+        auto const exists = login != nullptr || state.success || !userdb.database->needs_passdb();
+        auto verdict = exists ? Verdict::ok : existence(request);
+        if (verdict == Verdict::ok) verdict = ask_userdb(userdb, login, request, outcome);
         if (!state.goes_on(userdb.block, verdict)) break;
     }
     outcome.user = request.user;

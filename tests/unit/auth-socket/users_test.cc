@@ -238,7 +238,7 @@ TEST_CASE("result rules and skip do what Dovecot documents") {
     two.two.block.skip = Skip::when_unknown;
     CHECK(two.verdict("a@x", "first") != Verdict::ok);
     two.two.block.skip = Skip::never;
-    CHECK(two.verdict("a@x", "first") == Verdict::ok); // proven by the first, known to the second
+    CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch); // the second has another
     two.one.block.success = Rule::return_ok;
     two.one.block.mechanisms = {"LOGIN"};
     CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch);
@@ -255,6 +255,23 @@ TEST_CASE("where those behind may object, one that is away lets nobody in") {
     two.second->fails = true;
     CHECK(two.verdict("a@x", "first") == Verdict::temporary);
     CHECK(two.house.log.expect("the database is away"));
+}
+
+TEST_CASE("after continue-fail the next passdb looks at the password itself") {
+    Two two;
+    two.one.block.success = Rule::continue_fail;
+    CHECK(two.verdict("a@x", "first") == Verdict::password_mismatch);
+    CHECK(two.verdict("a@x", "second") == Verdict::ok);
+    two.one.block.success = Rule::continue_on;
+    CHECK(two.verdict("a@x", "first") == Verdict::ok);
+}
+
+TEST_CASE("a lookup of a row without a password shows nothing of it") {
+    House house;
+    house.users->rows["a@x"] = {fields({{"PASSWORD", "{PLAIN}p"}})};
+    auto request = request_of("a@x");
+    CHECK(house.authority()->find_login(request, "").verdict == Verdict::temporary);
+    CHECK(house.log.expect("gives no column named \"password\", and nopassword is not set"));
 }
 
 TEST_CASE("who is in a deny passdb does not get in, and a deny list that is away lets nobody in") {
@@ -478,7 +495,7 @@ TEST_CASE("no password, an empty one and NULL let nobody in unless nopassword sa
     CHECK(verdict({{"home", "/"}}, "x") == Verdict::temporary);
     CHECK(verdict({{"password", "{NTLM}00"}}, "x") == Verdict::temporary);
     CHECK(house.log.expect("nopassword is set but the password is not empty"));
-    CHECK(house.log.expect("gives no column named \"password\""));
+    CHECK(house.log.expect("gives no column named \"password\", and nopassword"));
     CHECK(house.log.expect("unknown password scheme NTLM"));
 }
 
@@ -644,6 +661,48 @@ TEST_CASE("static users are the same for everybody, with variables") {
     CHECK_FALSE(StaticUsers::make("home=%y"));
 }
 
+TEST_CASE("userdb static has who the passdbs have, or anybody where it says so") {
+    House house;
+    house.users->rows["gone@x"] = {fields({{"password", "{PLAIN}p"}, {"user_disabled", "y"}})};
+    house.users->rows["net@x"] = {
+        fields({{"password", "{PLAIN}p"}, {"allow_nets", "10.0.0.0/8"}, {"user", "real@x"}})};
+    auto const found = [&](std::string const& arguments, std::string const& user,
+                           std::vector<ConfiguredPassdb> passdbs) {
+        Authenticator const authority(
+            {}, std::move(passdbs), {userdb(StaticUsers::make("home=/m/%n " + arguments).value(), "static")},
+            house.hashing, house.log);
+        Request request;
+        request.original_user = user;
+        auto const outcome = authority.find_user(request, nullptr);
+        return outcome.verdict == UserVerdict::found       ? outcome.fields.value("home")
+               : outcome.verdict == UserVerdict::not_found ? "nobody"
+                                                           : "fault";
+    };
+    auto const sql = std::vector{passdb(house.users)};
+    CHECK(found("", "alice@example.com", sql) == "/m/alice");
+    CHECK(found("", "nobody@x", sql) == "nobody");
+    house.users->rows["fail@x"] = {fields({{"password", "{PLAIN}p"}, {"fail", "moved"}})};
+    CHECK(found("", "gone@x", sql) == "nobody");
+    CHECK(found("", "fail@x", sql) == "nobody");
+    CHECK(found("", "net@x", sql) == "/m/real"); // mail comes from anywhere
+    CHECK(found("allow_all_users=yes", "nobody@x", sql) == "/m/nobody");
+    CHECK(found("allow_all_users=no", "nobody@x", sql) == "nobody");
+    CHECK_FALSE(house.log.contains("unknown user"));
+    house.users->fails = true;
+    CHECK(found("", "alice@example.com", sql) == "fault");
+    CHECK(house.log.expect("the database is away"));
+    house.users->fails = false;
+    class Asked final : public Passdb { // as PAM
+        Result<std::vector<Fields>> lookup(Request const&) const override { return std::vector<Fields>{}; }
+        bool knows_users() const override { return false; }
+    };
+    auto const both = std::vector{passdb(std::make_shared<Asked>(), "pam"), passdb(house.users)};
+    CHECK(found("", "alice@example.com", both) == "/m/alice");
+    CHECK(found("", "nobody@x", both) == "fault");
+    CHECK(house.log.expect("passdb pam cannot tell whether a user exists"));
+    CHECK(found("allow_all_users=yes", "nobody@x", both) == "/m/nobody");
+}
+
 TEST_CASE("connect strings give one server for each host, quoted values and options") {
     sql::PoolSettings pool;
     REQUIRE(read_connect(
@@ -660,6 +719,20 @@ TEST_CASE("connect strings give one server for each host, quoted values and opti
     CHECK(quoted.servers[0].host == "/run/x");
     CHECK_FALSE(read_connect("host=x port=banana", sql::Driver::mariadb, quoted));
     CHECK_FALSE(read_connect(" ", sql::Driver::sqlite, quoted));
+}
+
+TEST_CASE("of several rows of a user query the first counts, as in Dovecot") {
+    House house;
+    auto const path = std::filesystem::temp_directory_path() / ("postern-rows-" + std::to_string(getpid()));
+    std::ofstream(path).close(); // an empty file is an empty database
+    std::vector<config::Problem> problems;
+    auto settings = parse_sql_settings("driver = sqlite\nconnect = " + path.string() +
+                                           "\nuser_query = SELECT '/one' AS home UNION ALL SELECT '/two'\n",
+                                       "f", problems);
+    REQUIRE(settings);
+    auto const users = SqlUsers::make(std::move(*settings), house.log, house.metrics, problems).value();
+    CHECK(users->lookup_after(nullptr, request_of("a@x")).value() == fields({{"home", "/one"}}));
+    std::filesystem::remove(path);
 }
 
 TEST_CASE("every mistake of a dovecot-sql.conf.ext is told with its line") {
