@@ -49,8 +49,16 @@ Result<> take_size(string_view value, std::size_t& target) {
 }
 
 // Dovecot's, which are not served here: the others of the line are.
-constexpr std::array<string_view, 8> unserved_mechanisms{"APOP", "GSS-SPNEGO", "GSSAPI", "NTLM",
-                                                         "OTP",  "RPA",        "SKEY",   "DOVECOT-TOKEN"};
+constexpr std::array<string_view, 10> unserved_mechanisms{"APOP",
+                                                          "GSS-SPNEGO",
+                                                          "GSSAPI",
+                                                          "NTLM",
+                                                          "OTP",
+                                                          "RPA",
+                                                          "SKEY",
+                                                          "SCRAM-SHA-1-PLUS",
+                                                          "SCRAM-SHA-256-PLUS",
+                                                          "DOVECOT-TOKEN"};
 
 Result<> take_mechanisms(Settings& settings, string_view value) {
     auto& served = settings.client.mechanisms;

@@ -28,12 +28,13 @@ class Login final : public Mechanism {
     }
 
     Step receive(std::string_view response) override {
+        if (response.contains('\0')) return Refused{"invalid input"};
         if (!user_) {
             // Exim and others send an empty user name on; it is refused when the whole is known.
-            user_ = response.substr(0, response.find('\0'));
+            user_ = response;
             return Challenge{"Password:"};
         }
-        return CheckPassword{*user_, "", Secret(response.substr(0, response.find('\0')))};
+        return CheckPassword{*user_, "", Secret(response)};
     }
 
   private:

@@ -192,3 +192,14 @@ TEST_CASE("ANONYMOUS becomes the configured user whatever the client says") {
     CHECK(std::get<Trusted>(step).user == "anonymous");
     CHECK(std::get<Trusted>(step).ground == Trusted::Ground::anonymous);
 }
+
+TEST_CASE("LOGIN takes no NUL: what stands before it is another name, another password") {
+    std::string const name("bob\0x", 5), password("secret\0x", 8);
+    auto const in_name = make("LOGIN", "");
+    CHECK(challenge(in_name->start(std::nullopt)) == "Username:");
+    CHECK(refusal(in_name->receive(name)) == "invalid input");
+    CHECK(refusal(make("LOGIN", "")->start(name)) == "invalid input");
+    auto const in_password = make("LOGIN", "");
+    CHECK(challenge(in_password->start("bob")) == "Password:");
+    CHECK(refusal(in_password->receive(password)) == "invalid input");
+}
