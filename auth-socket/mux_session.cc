@@ -1,6 +1,7 @@
 // saslauthd's mux socket.
 #include "auth-socket/mux_session.h"
 
+#include "common/base/secret.h"
 #include "common/base/text.h"
 
 #include <algorithm>
@@ -82,6 +83,7 @@ void MuxSession::begin() {
                                     log.error("auth: login{}: {}", request->log_name(), exception.what());
                                 }
                                 completions->add(std::move(outcome));
+                                wipe_stack_below();
                             });
     if (!queued) completions_->add(Outcome{});
 }

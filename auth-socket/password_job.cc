@@ -1,6 +1,8 @@
 // A login's password checked on another thread.
 #include "auth-socket/password_job.h"
 
+#include "common/base/secret.h"
+
 #include <exception>
 #include <utility>
 
@@ -20,6 +22,7 @@ void PasswordJob::run() {
         outcome_ = Outcome{};
     }
     end();
+    wipe_stack_below();
 }
 
 // What is right and found out quickly ends here. Each of the others goes alone: its hash may be slow, or
@@ -34,6 +37,7 @@ void PasswordJob::run_with(std::vector<std::unique_ptr<Job>> others) {
     }
     for (auto* job : jobs) job->judge();
     for (auto* job : jobs) job->end();
+    wipe_stack_below();
 }
 
 void PasswordJob::look_up(std::span<PasswordJob* const> jobs) {

@@ -37,7 +37,7 @@ milliseconds Penalties::wait(std::string const& key, milliseconds longest) const
 }
 
 milliseconds Penalties::delay(std::string_view address, std::string_view user) const {
-    if (!settings_.enabled) return milliseconds::zero();
+    if (!settings_.enabled || !has_entries_) return milliseconds::zero();
     std::lock_guard const lock(mutex_);
     return std::max(wait(address_key(address), settings_.longest_per_address),
                     wait(user_key(user), settings_.longest_per_user));
@@ -46,6 +46,7 @@ milliseconds Penalties::delay(std::string_view address, std::string_view user) c
 void Penalties::count(std::string const& key, std::string_view user, std::optional<std::uint64_t> guess) {
     if (key.empty()) return;
     auto [at, fresh] = entries_.try_emplace(key);
+    has_entries_ = true;
     auto& entry = at->second;
     if (!fresh) order_.erase(entry.position);
     entry.position = order_.insert(order_.end(), key);
@@ -85,6 +86,7 @@ void Penalties::failed(std::string_view address, std::string_view user,
 }
 
 void Penalties::succeeded(std::string_view address, std::string_view user) {
+    if (!has_entries_ && !listener_) return;
     PenaltyEvent const event{std::string(address), std::string(user), {}, true};
     apply(event);
     if (listener_) listener_(event);
@@ -105,6 +107,7 @@ void Penalties::forget(std::string_view address, std::string_view user) {
         order_.erase(at->second.position);
         entries_.erase(at);
     }
+    has_entries_ = !entries_.empty();
 }
 
 std::size_t Penalties::size() const {

@@ -3,6 +3,7 @@
 
 #include "auth-socket/logins.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -79,7 +80,8 @@ class Penalties {
     TimeSource now_;
     std::string salt_; // none where guesses are shared
     std::function<void(PenaltyEvent const&)> listener_;
-    mutable std::mutex mutex_; // guards entries_ and order_
+    std::atomic<bool> has_entries_{false}; // most of the time there are none
+    mutable std::mutex mutex_;             // guards entries_ and order_
     std::map<std::string, Entry, std::less<>> entries_;
     std::list<std::string> order_; // keys, the one used last at the end
 };

@@ -45,17 +45,23 @@ MechanismKind const* ClientSession::mechanism_named(std::string_view name) const
 
 Result<std::string> ClientSession::receive(std::string_view bytes) {
     lines_.feed(bytes);
+    auto done = handle_lines();
+    wipe_stack_below();
+    if (!done) return std::unexpected(std::move(done.error()));
+    return wake();
+}
+
+Result<> ClientSession::handle_lines() {
     while (!finished_) {
         auto line = lines_.next();
         if (!line) return std::unexpected(std::move(line.error()));
         if (!*line) break;
         auto done = handle(**line);
         wipe(**line);
-        if (!done) return std::unexpected(std::move(done.error()));
+        if (!done) return done;
         collect(); // what is ready is answered before the next line is looked at
     }
-    wipe_stack_below();
-    return wake();
+    return {};
 }
 
 Result<std::string> ClientSession::wake() {
@@ -100,27 +106,18 @@ Result<> ClientSession::hello(std::vector<std::string> const& fields) {
     return {};
 }
 
-ClientSession::Pending ClientSession::pending_request(AuthCommand& command, MechanismKind const& kind) {
-    auto context = settings_.mechanism;
+// In its place at once: it is a large thing to move.
+ClientSession::Pending& ClientSession::add_pending(AuthCommand& command, MechanismKind const& kind) {
+    auto& context = settings_.mechanism;
     if (settings_.user_from_certificate) context.certificate_user = command.client.certificate_user;
     context.tokens = surroundings_.tokens.get();
     context.valid_certificate = command.client.valid_client_certificate;
-    auto const now = surroundings_.now();
-    Pending pending{.serial = ++serial_,
-                    .phase = Phase::waiting_out_penalty,
-                    .started = now,
-                    .begins = now,
-                    .last_heard = now,
-                    .initial_response = {},
-                    .held = {},
-                    .question = {},
-                    .account = {},
-                    .mechanism = kind.make(context),
-                    .plaintext = kind.plaintext,
-                    .request = {},
-                    .outcome = {},
-                    .is_refused = false,
-                    .final_data = {}};
+    auto mechanism = kind.make(context);
+    auto& pending = requests_[command.id];
+    pending.serial = ++serial_;
+    pending.started = pending.begins = pending.last_heard = surroundings_.now();
+    pending.mechanism = std::move(mechanism);
+    pending.plaintext = kind.plaintext;
     pending.request.mechanism = std::move(command.mechanism);
     pending.request.client = std::move(command.client);
     pending.request.id = command.id;
@@ -135,30 +132,32 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
     auto const* kind = mechanism_named(command->mechanism);
     if (kind == nullptr) return malformed("unsupported mechanism " + printable(command->mechanism, 20));
 
-    auto pending = pending_request(*command, *kind);
-    auto const& client = pending.request.client;
+    auto const& client = command->client;
     if (requests_.size() >= requests_per_connection) {
         output_ += fail_line(command->id, Request{}, Outcome{});
         return {};
     }
     if (settings_.requires_certificate && !client.valid_client_certificate) {
         surroundings_.log.info("auth: {}(?,{}): the client showed no valid certificate",
-                               to_lower(pending.request.mechanism), client.remote_ip);
+                               to_lower(command->mechanism), client.remote_ip);
         output_ += Line("FAIL", command->id).text();
         return {};
     }
+    std::optional<std::string> initial_response;
     if (command->response) {
-        pending.initial_response = base64_decode(*command->response);
+        initial_response = base64_decode(*command->response);
         wipe(*command->response);
-        if (!pending.initial_response) {
+        if (!initial_response) {
             output_ += bad_base64_line(command->id, "initial");
             return {};
         }
     }
-    if (!client.no_penalty) pending.begins += surroundings_.penalties.delay(client.remote_ip, "");
-    auto const at_once = pending.begins <= pending.started;
-    requests_.emplace(command->id, std::move(pending));
-    if (at_once) start(command->id);
+    auto const delay = client.no_penalty ? std::chrono::milliseconds::zero()
+                                         : surroundings_.penalties.delay(client.remote_ip, "");
+    auto& pending = add_pending(*command, *kind);
+    pending.initial_response = std::move(initial_response);
+    pending.begins += delay;
+    if (pending.begins <= pending.started) start(command->id);
     return {};
 }
 

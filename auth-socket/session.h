@@ -55,8 +55,8 @@ class ClientSession final : public net::Session {
     using TimePoint = Deadline::Clock::time_point;
     enum class Phase { waiting_out_penalty, waiting_for_client, working };
     struct Pending {
-        std::uint64_t serial; // tells a job's answer from that of an older request with the same id
-        Phase phase;
+        std::uint64_t serial = 0; // tells a job's answer from that of an older request with the same id
+        Phase phase = Phase::waiting_out_penalty;
         TimePoint started;
         TimePoint begins;     // when the penalty is over
         TimePoint last_heard; // the client's latest line: from here on it waits for an answer
@@ -65,10 +65,10 @@ class ClientSession final : public net::Session {
         std::optional<Step> question; // what was asked, where it may have to be asked again
         std::string account;          // Authority::account() of the user who is tried
         std::shared_ptr<Mechanism> mechanism;
-        bool plaintext;
+        bool plaintext = false;
         Request request;
         std::optional<Outcome> outcome; // of NeedSecret, until the mechanism is through
-        bool is_refused;                // the client has been told why; outcome stands, whatever it answers
+        bool is_refused = false;        // the client has been told why; outcome stands, whatever it answers
         std::string final_data;
     };
     struct Delayed {
@@ -85,10 +85,11 @@ class ClientSession final : public net::Session {
     };
 
     MechanismKind const* mechanism_named(std::string_view name) const;
+    Result<> handle_lines();
     Result<> handle(std::string& line);
     Result<> hello(std::vector<std::string> const& fields);
     Result<> begin(std::vector<std::string> const& fields);
-    Pending pending_request(AuthCommand& command, MechanismKind const& kind);
+    Pending& add_pending(AuthCommand& command, MechanismKind const& kind);
     Result<> go_on(std::vector<std::string> const& fields);
     Result<> cancel(std::vector<std::string> const& fields);
     void start(std::uint32_t id);
@@ -113,7 +114,7 @@ class ClientSession final : public net::Session {
     void pass_time();
     std::string take_output();
 
-    ClientSettings const settings_;
+    ClientSettings settings_; // mechanism also has what the latest request brought
     std::shared_ptr<Authority const> const authority_;
     Surroundings& surroundings_;
     std::shared_ptr<Completions<Done>> const completions_;

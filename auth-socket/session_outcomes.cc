@@ -61,7 +61,8 @@ void ClientSession::conclude(std::uint32_t id, Outcome const& outcome) {
 }
 
 void ClientSession::succeed(std::uint32_t id, Outcome const& outcome, std::string const& final_data) {
-    auto pending = std::move(requests_.extract(id).mapped());
+    auto const ended = requests_.extract(id);
+    auto& pending = ended.mapped();
     auto& request = pending.request;
     surroundings_.penalties.succeeded(request.client.remote_ip, pending.account);
     authority_->report(request, outcome);
@@ -99,7 +100,8 @@ void ClientSession::tell_refusal(std::uint32_t id, Outcome const& outcome, Chall
 }
 
 void ClientSession::fail(std::uint32_t id, Outcome const& outcome) {
-    auto const pending = std::move(requests_.extract(id).mapped());
+    auto const ended = requests_.extract(id);
+    auto const& pending = ended.mapped();
     auto const& request = pending.request;
     surroundings_.counts.count(request.mechanism, outcome.verdict);
     if (outcome.verdict == Verdict::temporary) {
@@ -147,7 +149,10 @@ void ClientSession::pass_time() {
     for (auto const& [id, pending] : requests_)
         if (pending.phase == Phase::waiting_out_penalty && pending.begins <= now) begun.push_back(id);
     for (auto const id : begun) start(id);
-    if (!begun.empty()) collect();
+    if (!begun.empty()) {
+        collect();
+        wipe_stack_below();
+    }
     auto const expired = [now](auto const& each) { return each.second.started + request_lifetime <= now; };
     if (std::erase_if(requests_, expired) > 0)
         surroundings_.log.info("auth: a login was not finished by its client within {} s",

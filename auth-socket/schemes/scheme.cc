@@ -156,9 +156,12 @@ std::vector<Scheme> const& schemes() {
 }
 
 Scheme const* find_scheme(std::string_view name) {
+    auto const& all = schemes();
+    auto const known = std::ranges::lower_bound(all, name, {}, &Scheme::name); // most are written in capitals
+    if (known != all.end() && known->name == name) return &*known;
     auto const at = std::ranges::find_if(
-        schemes(), [name](Scheme const& scheme) { return equals_ignoring_case(scheme.name, name); });
-    return at == schemes().end() ? nullptr : &*at;
+        all, [name](Scheme const& scheme) { return equals_ignoring_case(scheme.name, name); });
+    return at == all.end() ? nullptr : &*at;
 }
 
 } // namespace postern::auth_socket

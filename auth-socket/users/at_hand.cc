@@ -16,10 +16,11 @@ bool is_unconditional(PassdbRow const& row) {
            !row.no_password && !row.no_authentication && row.login_user.empty() && row.delay_until.empty();
 }
 
-std::optional<std::vector<Fields>> rows_at_hand(ConfiguredPassdb const& passdb, Request const& request) {
+Passdb::AtHand rows_at_hand(Passdb const& database, Request const& request) {
     auto const& known = request.looked_up;
-    if (!known || known->database != request.database) return passdb.database->at_hand(request);
-    return known->rows ? std::optional(*known->rows) : std::nullopt;
+    if (!known || known->database != request.database) return database.at_hand(request);
+    if (!known->rows) return {};
+    return {std::shared_ptr<std::vector<Fields> const>(known, &*known->rows), !database.takes_notes()};
 }
 
 bool is_plain(DatabaseBlock const& block) {
@@ -35,13 +36,14 @@ ConfiguredPassdb const* Authenticator::first_asked(Request const& request) const
     return nullptr;
 }
 
-bool Authenticator::fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
+bool Authenticator::fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row,
+                                 std::string const& user, Request const& request,
                                  Secret const& password) const {
     if (row.password_without_scheme || row.password.value_or("").empty()) return false;
     auto const credential = read_stored_password(*row.password, default_scheme(passdb));
     auto const* scheme = credential ? find_scheme(credential->scheme) : nullptr;
     if (scheme == nullptr || scheme->slow) return false;
-    hashing_.learn(request.user, *credential);
+    hashing_.learn(user, *credential);
     return hashing_.verify(*credential, {password.reveal(), request.original_user}, "").value_or(false);
 }
 
@@ -70,15 +72,20 @@ std::optional<Outcome> Authenticator::known_at_hand(Request& request, Secret con
     auto const* passdb = first_asked(request);
     if (passdb == nullptr || !is_plain(passdb->block)) return std::nullopt;
     request.database = number(*passdb);
-    auto const rows = rows_at_hand(*passdb, request);
+    auto const [rows, is_noted] = rows_at_hand(*passdb->database, request);
     if (!rows || rows->size() != 1) return std::nullopt;
-    auto attempt = request;
+    auto const asked = is_noted ? std::optional<Request>() : request;
+    auto const user = request.user; // a row changes this and what the passdbs said, and nothing else
+    auto const said = request.passdb;
     Outcome outcome;
-    auto const row = apply_passdb_row(rows->front(), attempt, outcome);
-    if (!is_unconditional(row) || !fits_quickly(*passdb, row, request, password)) return std::nullopt;
-    passdb->database->note(request, true);
-    attempt.answered_by = passdb->block.name;
-    request = std::move(attempt);
+    auto const row = apply_passdb_row(rows->front(), request, outcome);
+    if (!is_unconditional(row) || !fits_quickly(*passdb, row, user, request, password)) {
+        request.user = user;
+        request.passdb = said;
+        return std::nullopt;
+    }
+    if (asked) passdb->database->note(*asked, true);
+    request.answered_by = passdb->block.name;
     if (settings_.verbose) log_.info("auth: {}{}: login ok", request.answered_by, request.log_name());
     outcome.verdict = Verdict::ok;
     return outcome;

@@ -82,8 +82,8 @@ class Authenticator final : public Authority {
     static Result<std::vector<Fields>> rows(ConfiguredPassdb const& passdb, Request const& request);
     std::optional<Outcome> known_at_hand(Request& request, Secret const& password) const;
     ConfiguredPassdb const* first_asked(Request const& request) const;
-    bool fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row, Request const& request,
-                      Secret const& password) const;
+    bool fits_quickly(ConfiguredPassdb const& passdb, PassdbRow const& row, std::string const& user,
+                      Request const& request, Secret const& password) const;
     static std::string default_scheme(ConfiguredPassdb const& passdb);
     std::string shown(Secret const& password) const;
     void say(ConfiguredPassdb const& passdb, Request const& request, Verdict verdict,

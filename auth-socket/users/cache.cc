@@ -32,7 +32,7 @@ std::optional<AuthCache::Found> AuthCache::find(std::string_view key) {
     auto const at = entries_.find(key);
     if (at == entries_.end()) return std::nullopt;
     auto& entry = at->second;
-    order_.splice(order_.end(), order_, entry.position);
+    if (std::next(entry.position) != order_.end()) order_.splice(order_.end(), order_, entry.position);
     return Found{entry.rows, entry.until <= now_(), entry.last_matched};
 }
 
@@ -50,7 +50,8 @@ void AuthCache::keep(std::string const& key, std::string const& user, std::vecto
     auto const ttl = rows.empty() ? settings_.negative_ttl : settings_.ttl;
     if (size > settings_.size || ttl <= ttl.zero()) return;
     auto const position = order_.insert(order_.end(), key);
-    entries_.emplace(key, Entry{user, rows, now_() + ttl, false, size, position});
+    auto kept = std::make_shared<std::vector<Fields> const>(rows);
+    entries_.emplace(key, Entry{user, std::move(kept), now_() + ttl, false, size, position});
     used_ += size;
     while (used_ > settings_.size) drop(entries_.find(order_.front()));
     size_.set(static_cast<std::int64_t>(used_));
@@ -94,25 +95,27 @@ Result<std::vector<Fields>> CachedPassdb::lookup(Request const& request) const {
     auto found = cache_->find(*mine);
     if (found && !found->expired) {
         cache_->count(AuthCache::Use::hit);
-        return std::move(found->rows);
+        return *found->rows;
     }
     cache_->count(AuthCache::Use::miss);
     auto rows = ask(request, *mine);
     // Known from before is better than "try again later" while the database is away; but somebody who was
     // unknown may have come since, and a proof that does not fit could not be told as temporary any more.
     auto const has_password = !request.password.empty();
-    if (!rows && rows.error().kind == ErrorKind::temporary && found && !found->rows.empty() && has_password) {
+    if (!rows && rows.error().kind == ErrorKind::temporary && found && !found->rows->empty() &&
+        has_password) {
         cache_->count(AuthCache::Use::stale);
-        return std::move(found->rows);
+        return *found->rows;
     }
     return rows;
 }
 
-std::optional<std::vector<Fields>> CachedPassdb::at_hand(Request const& request) const {
+Passdb::AtHand CachedPassdb::at_hand(Request const& request) const {
     auto const mine = key(request);
     auto found = mine ? cache_->find(*mine) : std::nullopt;
     if (!found) return database_->at_hand(request);
-    return found->expired ? std::nullopt : std::optional(std::move(found->rows));
+    if (found->expired) return {};
+    return {std::move(found->rows), found->last_matched};
 }
 
 // What is kept and did not fit is compared once more by itself.

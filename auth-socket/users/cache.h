@@ -32,9 +32,9 @@ class AuthCache {
     AuthCache(CacheSettings settings, TimeSource now, Metrics& metrics);
 
     struct Found {
-        std::vector<Fields> rows;  // none: the user was unknown
-        bool expired = false;      // only to be used when the database is away
-        bool last_matched = false; // the last password tried was right
+        std::shared_ptr<std::vector<Fields> const> rows; // none: the user was unknown
+        bool expired = false;                            // only to be used when the database is away
+        bool last_matched = false;                       // the last password tried was right
     };
     std::optional<Found> find(std::string_view key);
     // What became of a lookup, for the metrics.
@@ -49,7 +49,7 @@ class AuthCache {
   private:
     struct Entry {
         std::string user;
-        std::vector<Fields> rows;
+        std::shared_ptr<std::vector<Fields> const> rows;
         Deadline::Clock::time_point until;
         bool last_matched = false;
         std::size_t size = 0;
@@ -77,11 +77,12 @@ class CachedPassdb final : public Passdb {
 
     std::string default_scheme() const override { return database_->default_scheme(); }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
-    std::optional<std::vector<Fields>> at_hand(Request const& request) const override;
+    AtHand at_hand(Request const& request) const override;
     bool answers_together(Request const& request) const override;
     void lookup_all(std::span<Request const* const> requests, Answers& answers) const override;
     Result<std::optional<std::vector<Fields>>> lookup_again(Request const& request) const override;
     void note(Request const& request, bool matched) const override;
+    bool takes_notes() const override { return true; }
     std::optional<Result<Checked>> check(Request const& request, Secret const& password) const override {
         return database_->check(request, password);
     }

@@ -67,8 +67,12 @@ class Passdb {
     // What the answer depends on, besides the databases: the values of the query's variables. Absent: answers
     // of this database are not to be kept.
     virtual std::optional<std::string> cache_key(Request const&) const { return std::nullopt; }
-    // What lookup() would say, where it is in memory. Absent: it would have to ask.
-    virtual std::optional<std::vector<Fields>> at_hand(Request const&) const { return std::nullopt; }
+    // What lookup() would say, where it is in memory.
+    struct AtHand {
+        std::shared_ptr<std::vector<Fields> const> rows = nullptr; // null: it would have to ask
+        bool is_noted = true; // note() would change nothing if the password is right
+    };
+    virtual AtHand at_hand(Request const&) const { return {}; }
     // Several lookups at once cost less than each of them alone.
     virtual bool answers_together(Request const&) const { return false; }
     class Answers {
@@ -85,6 +89,7 @@ class Passdb {
     }
     // How the password compared with what lookup() gave.
     virtual void note(Request const&, bool /*matched*/) const {}
+    virtual bool takes_notes() const { return false; }
     // PAM and access tokens: the database says yes or no by itself. Absent: this one is not of that kind.
     virtual std::optional<Result<Checked>> check(Request const&, Secret const&) const { return std::nullopt; }
     // It waits for servers on the web.

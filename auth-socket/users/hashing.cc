@@ -34,12 +34,6 @@ bool is_same(Credential const& a, Credential const& b) {
     return a.scheme == b.scheme && a.value.reveal() == b.value.reveal();
 }
 
-Result<bool> verified(Credential const& stored, PasswordAttempt const& attempt) {
-    auto same = verify_password(stored, attempt);
-    wipe_stack_below();
-    return same;
-}
-
 } // namespace
 
 bool is_plaintext_scheme(std::string_view scheme) {
@@ -56,12 +50,14 @@ Result<bool> Hashing::verify(Credential const& stored, PasswordAttempt const& at
                              std::string_view turn) {
     auto const* scheme = find_scheme(stored.scheme);
     if (scheme == nullptr || !scheme->slow) {
-        quick_.add();
-        return verified(stored, attempt);
+        quick_.add(); // sessions and jobs wipe their stacks when they are done
+        return verify_password(stored, attempt);
     }
     FairSlots::Holding const holding(slots_, turn);
     slow_.add();
-    return verified(stored, attempt);
+    auto same = verify_password(stored, attempt);
+    wipe_stack_below();
+    return same;
 }
 
 std::size_t Hashing::place(std::string_view user) const {

@@ -147,7 +147,7 @@ std::shared_ptr<PasswdFile::Entries const> PasswdFile::kept(std::string const& p
 }
 
 Result<std::shared_ptr<PasswdFile::Entries const>> PasswdFile::entries(std::string const& path) const {
-    struct stat now{};
+    struct stat now {};
     if (::stat(path.c_str(), &now) != 0) {
         // A domain that has no file has no users; without a domain in it, the path is wrong.
         if (has_variables() && (errno == ENOENT || errno == ENOTDIR))
@@ -205,18 +205,19 @@ Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
 }
 
 // A changed file is a worker's to read.
-std::optional<std::vector<Fields>> PasswdFile::at_hand(Request const& request) const {
+Passdb::AtHand PasswdFile::at_hand(Request const& request) const {
     auto const path = path_of(request);
-    struct stat now{};
-    if (!path || !*path || ::stat((*path)->c_str(), &now) != 0) return std::nullopt;
+    struct stat now {};
+    if (!path || !*path || ::stat((*path)->c_str(), &now) != 0) return {};
     auto const all = kept(**path, now);
-    if (!all) return std::nullopt;
+    if (!all) return {};
     auto const name = expand(settings_.username_format, request);
-    if (!name) return std::nullopt;
+    if (!name) return {};
     auto const at = all->find(*name);
-    if (at == all->end()) return std::vector<Fields>{};
+    if (at == all->end()) return {std::make_shared<std::vector<Fields> const>()};
     auto found = rows(at->second, request);
-    return found ? std::optional(std::move(*found)) : std::nullopt;
+    if (!found) return {};
+    return {std::make_shared<std::vector<Fields> const>(std::move(*found))};
 }
 
 Result<std::optional<Fields>> PasswdFile::lookup_after(Outcome const*, Request const& request) const {

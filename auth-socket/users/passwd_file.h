@@ -33,7 +33,7 @@ class PasswdFile final : public Passdb, public Userdb {
     static Result<std::shared_ptr<PasswdFile const>> make(PasswdFileSettings settings);
     std::string default_scheme() const override { return settings_.scheme; }
     Result<std::vector<Fields>> lookup(Request const& request) const override;
-    std::optional<std::vector<Fields>> at_hand(Request const& request) const override;
+    AtHand at_hand(Request const& request) const override;
     Result<std::optional<Fields>> lookup_after(Outcome const* login, Request const& request) const override;
     Result<bool> list(std::function<void(std::string_view)> const& each) const override;
 
@@ -46,7 +46,7 @@ class PasswdFile final : public Passdb, public Userdb {
     };
     using Entries = std::map<std::string, Entry, std::less<>>;
     struct Contents {
-        struct timespec modified{};
+        struct timespec modified {};
         off_t size = -1;
         ino_t inode = 0;
         std::shared_ptr<Entries const> entries;

@@ -130,8 +130,8 @@ struct UsersInMemory final : Passdb {
     Result<std::vector<Fields>> lookup(Request const& request) const override {
         return users->lookup(request);
     }
-    std::optional<std::vector<Fields>> at_hand(Request const& request) const override {
-        return users->rows.at(request.user);
+    AtHand at_hand(Request const& request) const override {
+        return {std::make_shared<std::vector<Fields> const>(users->rows.at(request.user))};
     }
 };
 

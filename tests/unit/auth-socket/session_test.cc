@@ -28,8 +28,9 @@ class HeldUsers final : public Passdb {
         auto const at = rows.find(request.user);
         return at == rows.end() ? std::vector<Fields>{} : at->second;
     }
-    std::optional<std::vector<Fields>> at_hand(Request const& request) const override {
-        return held ? std::optional(lookup(request).value()) : std::nullopt;
+    AtHand at_hand(Request const& request) const override {
+        if (!held) return {};
+        return {std::make_shared<std::vector<Fields> const>(lookup(request).value())};
     }
 };
 

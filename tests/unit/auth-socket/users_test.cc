@@ -565,9 +565,9 @@ TEST_CASE("passwd-file gives passwords, fields and prefetched fields, and is rea
                                                                              {"mail", "maildir:~/M"},
                                                                              {"quota", "a"}}));
     CHECK(file->lookup(request_of("c@x")).value().empty());
-    CHECK(file->at_hand(request_of("b@x"))->size() == 1);
+    CHECK(file->at_hand(request_of("b@x")).rows->size() == 1);
     std::ofstream(path, std::ios::app) << "c@x:{PLAIN}three:1:1::/\n";
-    CHECK(!file->at_hand(request_of("b@x"))); // no connection waits for a file
+    CHECK(!file->at_hand(request_of("b@x")).rows); // no connection waits for a file
     CHECK(file->lookup(request_of("c@x")).value().size() == 1);
     std::filesystem::remove(path);
     CHECK(file->lookup(request_of("a@x")).error().kind == ErrorKind::temporary);
