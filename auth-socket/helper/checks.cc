@@ -4,12 +4,15 @@
 #include "auth-socket/schemes/kinds.h"
 
 #include <shadow.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <memory>
+#include <string>
 
 #ifdef POSTERN_PAM
 #include <security/pam_appl.h>
@@ -59,6 +62,14 @@ std::string words(pam_handle_t* handle, std::string_view call, int code) {
     return text;
 }
 
+// Without its file PAM judges by the service "other", which lets nobody in as a rule: no password is wrong
+// for that.
+bool has_file(std::string const& service) {
+    return std::ranges::any_of(
+        std::array{"/etc/pam.d/", "/usr/lib/pam.d/", "/usr/share/pam.d/"},
+        [&](std::string const& directory) { return ::access((directory + service).c_str(), F_OK) == 0; });
+}
+
 HelperAnswer ask_pam(HelperQuestion const& question) {
     pam_conv const conversation{converse, const_cast<HelperQuestion*>(&question)};
     pam_handle_t* raw = nullptr;
@@ -69,6 +80,10 @@ HelperAnswer ask_pam(HelperQuestion const& question) {
     if (!question.remote_ip.empty()) pam_set_item(raw, PAM_RHOST, question.remote_ip.c_str());
     pam_set_item(raw, PAM_TTY, "dovecot"); // some modules want one
     code = pam_authenticate(raw, 0);
+    if (code != PAM_SUCCESS && !has_file(question.service))
+        return {HelperVerdict::temporary,
+                "/etc/pam.d/" + question.service +
+                    " is missing: pam_authenticate() failed: " + pam_strerror(raw, code)};
     if (code != PAM_SUCCESS) return {meaning(code), words(raw, "pam_authenticate", code)};
     code = pam_acct_mgmt(raw, 0);
     if (code == PAM_SUCCESS) return {HelperVerdict::yes, ""};

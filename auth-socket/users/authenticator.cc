@@ -74,11 +74,18 @@ Outcome Authenticator::find_secret(Request& request, std::string_view authorizat
 
 Outcome Authenticator::find_login(Request& request, std::string_view authorization) const {
     // A row without a password is not what a password query is for: nobody is to be shown what else is in it.
-    return login(request, authorization,
-                 {[this](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome&) {
-                     if (row.has_password_column || row.no_password || row.fail) return Verdict::ok;
-                     return without_password(passdb, asking);
-                 }});
+    auto outcome = login(request, authorization,
+                         {[this](auto const& passdb, PassdbRow const& row, Request const& asking, Outcome&) {
+                             if (row.has_password_column || row.no_password || row.fail) return Verdict::ok;
+                             return without_password(passdb, asking);
+                         }});
+    if (outcome.verdict != Verdict::unknown_user) return outcome;
+    if (auto const* blind = passdb_that_asks_for_passwords(request)) {
+        log_.error("auth: {}{}: this passdb can be asked with a password only", blind->block.name,
+                   request.log_name());
+        outcome.verdict = Verdict::temporary;
+    }
+    return outcome;
 }
 
 Outcome Authenticator::refused(Request& request, std::string_view name, std::string_view why) const {

@@ -89,6 +89,7 @@ class Authenticator final : public Authority {
     void say(ConfiguredPassdb const& passdb, Request const& request, Verdict verdict,
              std::string_view text) const;
     Verdict existence(Request& request) const;
+    ConfiguredPassdb const* passdb_that_asks_for_passwords(Request const& request) const;
     Verdict ask_userdb(ConfiguredUserdb const& userdb, Outcome const* login, Request& request,
                        UserOutcome& outcome) const;
     Outcome asked_in_order(Request& request, bool master, Question const& question) const;

@@ -65,16 +65,22 @@ Verdict Authenticator::existence(Request& request) const {
     }
     if (verdict == Verdict::ok || verdict == Verdict::temporary) return verdict;
     if (verdict != Verdict::unknown_user) return Verdict::unknown_user; // disabled
-    for (auto const& passdb : passdbs_) {
-        if (passdb.database->knows_users() || passdb.block.master || is_skipped(passdb.block, request, false))
-            continue;
-        log_.error("auth: static{}: passdb {} cannot tell whether a user exists; where all do, say "
-                   "allow_all_users=yes "
-                   "in userdb static",
-                   request.log_name(), passdb.block.name);
-        return Verdict::temporary;
-    }
-    return Verdict::unknown_user;
+    auto const* blind = passdb_that_asks_for_passwords(request);
+    if (blind == nullptr) return Verdict::unknown_user;
+    log_.error("auth: static{}: passdb {} cannot tell whether a user exists; where all do, say "
+               "allow_all_users=yes in "
+               "userdb static",
+               request.log_name(), blind->block.name);
+    return Verdict::temporary;
+}
+
+// PAM and tokens: who is not found elsewhere may be known to them.
+ConfiguredPassdb const* Authenticator::passdb_that_asks_for_passwords(Request const& request) const {
+    for (auto const& passdb : passdbs_)
+        if (!passdb.database->knows_users() && !passdb.block.master &&
+            !is_skipped(passdb.block, request, false))
+            return &passdb;
+    return nullptr;
 }
 
 Verdict Authenticator::ask_userdb(ConfiguredUserdb const& userdb, Outcome const* login, Request& request,

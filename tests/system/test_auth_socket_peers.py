@@ -182,6 +182,25 @@ service auth {{
         self.assertEqual(self.found(), ["192.0.2.1", "192.0.2.2"], self.auth.log())
 
 
+class PamTest(AuthSocketTest):
+    def test_a_service_that_has_no_file_makes_no_password_wrong(self):
+        conf = self.box.write("auth.conf", f"""\
+base_dir = {self.box.directory('run')}
+auth_failure_delay = 0
+passdb {{
+  driver = pam
+  args = postern-has-no-such-service
+}}
+userdb {{
+  driver = passwd
+}}
+""")
+        auth = self.daemon(conf, "temp_fail_close = none\n")
+        self.assertEqual(auth_login(self.box.path("run/auth-client"), "PLAIN", "daemon", "x", "rip=192.0.2.1"),
+                         "FAIL\t1\tuser=daemon\tcode=temp_fail")
+        self.assertIn("/etc/pam.d/postern-has-no-such-service is missing", auth.log())
+
+
 class SecretsTest(AuthSocketTest):
     """What is left of a password when its login is answered: nothing, in the log or in the daemon's memory."""
 

@@ -701,6 +701,14 @@ TEST_CASE("userdb static has who the passdbs have, or anybody where it says so")
     CHECK(found("", "nobody@x", both) == "fault");
     CHECK(house.log.expect("passdb pam cannot tell whether a user exists"));
     CHECK(found("allow_all_users=yes", "nobody@x", both) == "/m/nobody");
+    Authenticator const authority({}, both, {}, house.hashing, house.log);
+    auto const passed = [&](std::string const& user) {
+        auto request = request_of(user);
+        return authority.find_login(request, "").verdict;
+    };
+    CHECK(passed("alice@example.com") == Verdict::ok);
+    CHECK(passed("nobody@x") == Verdict::temporary);
+    CHECK(house.log.expect("auth: pam(nobody@x,192.0.2.1): this passdb can be asked with a password only"));
 }
 
 TEST_CASE("connect strings give one server for each host, quoted values and options") {
