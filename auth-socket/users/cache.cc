@@ -2,6 +2,7 @@
 #include "auth-socket/users/cache.h"
 
 #include <algorithm>
+#include <mutex>
 
 namespace postern::auth_socket {
 
@@ -28,11 +29,11 @@ AuthCache::AuthCache(CacheSettings settings, TimeSource now, Metrics& metrics)
 }
 
 std::optional<AuthCache::Found> AuthCache::find(std::string_view key) {
-    std::lock_guard const lock(mutex_);
+    std::shared_lock const lock(mutex_);
     auto const at = entries_.find(key);
     if (at == entries_.end()) return std::nullopt;
     auto& entry = at->second;
-    if (std::next(entry.position) != order_.end()) order_.splice(order_.end(), order_, entry.position);
+    if (!entry.is_used) entry.is_used = true;
     return Found{entry.rows, entry.until <= now_(), entry.last_matched};
 }
 
@@ -49,16 +50,29 @@ void AuthCache::keep(std::string const& key, std::string const& user, std::vecto
     auto const size = octets(key, rows);
     auto const ttl = rows.empty() ? settings_.negative_ttl : settings_.ttl;
     if (size > settings_.size || ttl <= ttl.zero()) return;
-    auto const position = order_.insert(order_.end(), key);
-    auto kept = std::make_shared<std::vector<Fields> const>(rows);
-    entries_.emplace(key, Entry{user, std::move(kept), now_() + ttl, false, size, position});
+    auto& entry = entries_[key];
+    entry.position = order_.insert(order_.end(), key);
+    entry.user = user;
+    entry.rows = std::make_shared<std::vector<Fields> const>(rows);
+    entry.until = now_() + ttl;
+    entry.size = size;
     used_ += size;
-    while (used_ > settings_.size) drop(entries_.find(order_.front()));
+    make_room();
     size_.set(static_cast<std::int64_t>(used_));
 }
 
+void AuthCache::make_room() {
+    while (used_ > settings_.size) {
+        auto const first = entries_.find(order_.front());
+        if (first->second.is_used.exchange(false))
+            order_.splice(order_.end(), order_, order_.begin());
+        else
+            drop(first);
+    }
+}
+
 void AuthCache::note(std::string_view key, bool matched) {
-    std::lock_guard const lock(mutex_);
+    std::shared_lock const lock(mutex_);
     if (auto const at = entries_.find(key); at != entries_.end()) at->second.last_matched = matched;
 }
 
@@ -74,7 +88,7 @@ std::size_t AuthCache::flush(std::span<std::string const> users) {
 }
 
 std::size_t AuthCache::size() const {
-    std::lock_guard const lock(mutex_);
+    std::shared_lock const lock(mutex_);
     return used_;
 }
 

@@ -6,13 +6,14 @@
 #include "common/base/metrics.h"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <list>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +27,8 @@ struct CacheSettings {
     std::chrono::milliseconds negative_ttl = std::chrono::hours(1); // of unknown users
 };
 
-// Thread-safe. Beyond its size the entry unused longest goes.
+// Thread-safe; lookups do not wait for each other. Beyond its size the oldest entry goes that was not used
+// since it was passed over the last time.
 class AuthCache {
   public:
     AuthCache(CacheSettings settings, TimeSource now, Metrics& metrics);
@@ -51,20 +53,22 @@ class AuthCache {
         std::string user;
         std::shared_ptr<std::vector<Fields> const> rows;
         Deadline::Clock::time_point until;
-        bool last_matched = false;
+        std::atomic<bool> last_matched{false};
+        std::atomic<bool> is_used{false}; // since it came to the end of order_
         std::size_t size = 0;
         std::list<std::string>::iterator position;
     };
     using Entries = std::map<std::string, Entry, std::less<>>;
     Entries::iterator drop(Entries::iterator at);
+    void make_room();
 
     CacheSettings const settings_;
     TimeSource now_;
     std::array<Counter*, 3> uses_;
     Gauge& size_;
-    mutable std::mutex mutex_; // guards all below
+    mutable std::shared_mutex mutex_; // guards all below; shared: what is atomic may be written
     Entries entries_;
-    std::list<std::string> order_; // keys, the one used last at the end
+    std::list<std::string> order_; // keys; those at the beginning go first
     std::size_t used_ = 0;
 };
 

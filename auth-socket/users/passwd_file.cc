@@ -65,6 +65,15 @@ bool is_users_id(std::optional<std::string> const& number) {
     return number && *number != "0" && *number != "4294967295";
 }
 
+// extra: passdb fields and, with userdb_, prefetched ones.
+std::shared_ptr<std::vector<Fields> const> one_row(std::optional<std::string> const& password,
+                                                   Fields const& extra) {
+    Fields row;
+    row.set("password", password);
+    row.merge(extra);
+    return std::make_shared<std::vector<Fields> const>(1, std::move(row));
+}
+
 } // namespace
 
 PasswdFileSettings passwd_file_settings(std::string_view arguments) {
@@ -95,6 +104,8 @@ PasswdFile::Entry PasswdFile::read_entry(std::vector<std::string_view> const& co
         if (*names[i] != 0 && !columns[i].empty()) entry.user.set(names[i], std::string(columns[i]));
     entry.extra = columns_behind_shell(columns);
     entry.is_user = columns.size() > 3;
+    auto const is_variable = [](Field const& field) { return field.value.value_or("").contains('%'); };
+    if (std::ranges::none_of(entry.extra, is_variable)) entry.rows = one_row(entry.password, entry.extra);
     return entry;
 }
 
@@ -169,11 +180,11 @@ Result<std::shared_ptr<PasswdFile::Entries const>> PasswdFile::entries(std::stri
 
 // Absent: a name that would lead out of the directory.
 Result<std::optional<std::string>> PasswdFile::path_of(Request const& request) const {
+    if (!has_variables()) return settings_.path;
     auto path = expand(settings_.path, request);
     if (!path) return std::unexpected(std::move(path.error()));
     auto const steps = split(*path, '/');
-    auto const leads_out = has_variables() && std::ranges::find(steps, "..") != steps.end();
-    if (leads_out) return std::nullopt;
+    if (std::ranges::find(steps, "..") != steps.end()) return std::nullopt;
     return std::move(*path);
 }
 
@@ -188,20 +199,19 @@ Result<PasswdFile::Found> PasswdFile::find(Request const& request) const {
     return Found{*all, at == (*all)->end() ? nullptr : &at->second};
 }
 
-Result<std::vector<Fields>> PasswdFile::rows(Entry const& entry, Request const& request) const {
-    Fields fields;
-    fields.set("password", entry.password);
-    auto extra = expanded(entry.extra, request); // passdb fields and, with userdb_, prefetched ones
+Result<PasswdFile::Rows> PasswdFile::rows(Entry const& entry, Request const& request) const {
+    if (entry.rows) return entry.rows;
+    auto extra = expanded(entry.extra, request);
     if (!extra) return std::unexpected(std::move(extra.error()).within(settings_.path));
-    fields.merge(*extra);
-    return std::vector{fields};
+    return one_row(entry.password, *extra);
 }
 
 Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
     auto const found = find(request);
     if (!found) return std::unexpected(found.error());
     if (found->entry == nullptr) return std::vector<Fields>{};
-    return rows(*found->entry, request);
+    auto const said = rows(*found->entry, request);
+    return said ? Result<std::vector<Fields>>(**said) : std::unexpected(said.error());
 }
 
 // A changed file is a worker's to read.
@@ -216,8 +226,7 @@ Passdb::AtHand PasswdFile::at_hand(Request const& request) const {
     auto const at = all->find(*name);
     if (at == all->end()) return {std::make_shared<std::vector<Fields> const>()};
     auto found = rows(at->second, request);
-    if (!found) return {};
-    return {std::make_shared<std::vector<Fields> const>(std::move(*found))};
+    return found ? AtHand{std::move(*found)} : AtHand{};
 }
 
 Result<std::optional<Fields>> PasswdFile::lookup_after(Outcome const*, Request const& request) const {

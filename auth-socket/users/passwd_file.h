@@ -42,7 +42,8 @@ class PasswdFile final : public Passdb, public Userdb {
         std::optional<std::string> password;
         Fields user; // uid, gid, home
         Fields extra;
-        bool is_user = true; // enough columns for a userdb
+        bool is_user = true;                             // enough columns for a userdb
+        std::shared_ptr<std::vector<Fields> const> rows; // null where extra has variables
     };
     using Entries = std::map<std::string, Entry, std::less<>>;
     struct Contents {
@@ -61,7 +62,8 @@ class PasswdFile final : public Passdb, public Userdb {
         Entry const* entry = nullptr;           // null: there is none
     };
     Result<Found> find(Request const& request) const;
-    Result<std::vector<Fields>> rows(Entry const& entry, Request const& request) const;
+    using Rows = std::shared_ptr<std::vector<Fields> const>;
+    Result<Rows> rows(Entry const& entry, Request const& request) const;
     static Entry read_entry(std::vector<std::string_view> const& columns);
     Entries read(std::string_view text, std::string const& path) const;
     bool accepts(Entries const& others, std::vector<std::string_view> const& columns,
