@@ -94,7 +94,15 @@ class ListenerReader {
         listeners_.push_back(std::move(listener));
     }
 
+    // A mistyped one would leave the socket with an owner or mode that nobody meant.
+    void check_names(Block const& block, std::vector<std::string_view> const& known) {
+        for (auto const& each : block.settings)
+            if (std::ranges::find(known, each.name) == known.end())
+                complain(problems_, each.place, config::unknown_setting(each.name, known));
+    }
+
     void add_unix(Block const& block) {
+        check_names(block, {"path", "mode", "user", "group", "type"});
         auto const path = absolute(block.name);
         net::ListenAddress address;
         address.address.path = path;
@@ -120,6 +128,7 @@ class ListenerReader {
     }
 
     void add_inet(Block const& block) {
+        check_names(block, {"name", "port", "address", "listen", "ssl", "reuse_port", "haproxy", "type"});
         auto const* port = block.assignment("port");
         if (port == nullptr) return complain(problems_, block.place, "inet_listener without a port");
         auto const number = parse_number<std::uint16_t>(port->value);
@@ -246,6 +255,26 @@ void check_policy(Settings const& settings, config::Place const& place, std::vec
                  "auth_policy_server_url: this auth-socket was built without libcurl or nlohmann-json");
 }
 
+// Dovecot's auth has passdbs and settings of their own for a protocol or a client's network. What is within
+// such a block may be there to keep somebody out: it is not passed over in silence.
+void check_narrow_blocks(Block const& root, std::vector<Problem>& problems) {
+    for (auto const* kind : {"protocol", "remote", "local", "local_name"})
+        for (auto const* block : root.all(kind)) {
+            auto const where = std::string(kind) + " " + block->name + " { }";
+            for (auto const* database : {"passdb", "userdb"})
+                for (auto const* inner : block->all(database))
+                    complain(problems, inner->place,
+                             std::string(database) + " within " + where +
+                                 ": auth-socket has the same for all clients");
+            for (auto const& each : block->settings)
+                if (is_auth_setting(each.name) && dovecot_table().find(each.name) != nullptr)
+                    problems.push_back({Problem::Severity::warning, each.place,
+                                        each.name + " has no effect within " + where +
+                                            ": auth-socket has the same for all clients"});
+            check_narrow_blocks(*block, problems);
+        }
+}
+
 } // namespace
 
 Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vector<Problem>& problems) {
@@ -282,6 +311,7 @@ Settings understand_dovecot(Block const& root, OwnSettings const& own, std::vect
     settings.passdbs = understand_databases(root, "passdb", problems);
     if (newer) add_dovecot24_tokens(root, settings, problems);
     settings.userdbs = understand_databases(root, "userdb", problems);
+    check_narrow_blocks(root, problems);
     check_mechanisms(settings, place_of("auth_mechanisms", ours), problems);
     check_policy(settings, place_of("auth_policy_server_url", ours), problems);
     if (settings.passdbs.empty()) complain(problems, root.place, "no passdb { } block: nobody could log in");

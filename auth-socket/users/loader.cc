@@ -3,6 +3,7 @@
 
 #include "auth-socket/oauth2/token_passdb.h"
 #include "auth-socket/users/files.h"
+#include "auth-socket/users/ids.h"
 #include "auth-socket/users/passwd_file.h"
 #include "auth-socket/users/sql.h"
 #include "auth-socket/users/system.h"
@@ -39,7 +40,10 @@ class Loader {
     std::shared_ptr<Userdb const> userdb(DatabaseBlock const& block) {
         if (block.driver == "sql") return sql(block);
         if (block.driver == "prefetch") return std::make_shared<PrefetchUsers const>();
-        if (block.driver == "static") return made(StaticUsers::make(block.args), block);
+        if (block.driver == "static") {
+            check_ids(block);
+            return made(StaticUsers::make(block.args), block);
+        }
         if (block.driver == "passwd-file") return made(passwd_file(block), block);
         if (block.driver == "passwd") return std::make_shared<SystemUsers const>();
         return unknown(block, "userdb", "sql, prefetch, static, passwd-file, passwd"), nullptr;
@@ -69,6 +73,18 @@ class Loader {
         for (auto const& each : userdbs_)
             settings.has_userdb |= each.driver == "passwd-file" && file_settings(each).path == settings.path;
         return PasswdFile::make(std::move(settings));
+    }
+
+    // As at the start of Dovecot's auth; with a variable in it, it is known only for a user.
+    void check_ids(DatabaseBlock const& block) {
+        for (auto const& fields : {argument_fields(block.args), block.override_fields})
+            for (auto const& [name, value] : fields) {
+                auto const id = value.value_or("");
+                if (id.contains('%') || (name != "uid" && name != "gid")) continue;
+                if (name == "uid" ? !uid_number(id) : !gid_number(id))
+                    problems_.push_back({Problem::Severity::error, block.place,
+                                         "userdb static: unknown " + name + " \"" + printable(id) + "\""});
+            }
     }
 
     void unknown(DatabaseBlock const& block, std::string_view kind, std::string_view known) {

@@ -172,6 +172,25 @@ TEST_CASE("a default in the tables is what the settings begin with") {
     CHECK(settings.workers == untouched.workers);
 }
 
+TEST_CASE("what a listener does not know, and what only some clients would have, is told with its line") {
+    CHECK(read("passdb {\n  driver = static\n  args = nopassword=y\n}\n"
+               "service auth {\n  unix_listener x {\n    usr = postfix\n    mode = 0660\n  }\n"
+               "  inet_listener y {\n    port = 1\n    adress = ::1\n  }\n}\n")
+              .told() == "d.conf:7: unknown setting \"usr\"; did you mean \"user\"?\n"
+                         "d.conf:12: unknown setting \"adress\"; did you mean \"address\"?\n");
+    CHECK(
+        read("passdb {\n  driver = static\n  args = nopassword=y\n}\n"
+             "protocol imap {\n  mail_plugins = quota\n  auth_username_format = %n\n"
+             "  passdb {\n    driver = passwd-file\n    deny = yes\n    args = /etc/deny\n  }\n}\n"
+             "remote 10.0.0.0/8 {\n  protocol pop3 {\n    userdb {\n      driver = prefetch\n    }\n  }\n}\n")
+            .told() ==
+        "d.conf:8: passdb within protocol imap { }: auth-socket has the same for all clients\n"
+        "d.conf:7: warning: auth_username_format has no effect within protocol imap { }: auth-socket has the "
+        "same for "
+        "all clients\n"
+        "d.conf:16: userdb within protocol pop3 { }: auth-socket has the same for all clients\n");
+}
+
 TEST_CASE("mechanisms of Dovecot that are not served are left out with a warning") {
     auto const with = [](std::string const& words) {
         return read("passdb {\n  driver = static\n  args = nopassword=y\n}\nauth_mechanisms = " + words +
