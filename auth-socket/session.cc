@@ -140,7 +140,7 @@ Result<> ClientSession::begin(std::vector<std::string> const& fields) {
     if (settings_.requires_certificate && !client.valid_client_certificate) {
         surroundings_.log.info("auth: {}(?,{}): the client showed no valid certificate",
                                to_lower(command->mechanism), client.remote_ip);
-        output_ += Line("FAIL", command->id).text();
+        output_ += protocol_fail_line(command->id, "Client didn't present valid SSL certificate");
         return {};
     }
     std::optional<std::string> initial_response;

@@ -44,6 +44,9 @@ Scheme const* find_scheme(std::string_view name); // any case
 // error: an unknown scheme or encoding, or a value that does not decode.
 Result<Credential> read_stored_password(std::string_view stored, std::string_view default_scheme);
 
+// A scheme's name, an encoding behind it or not. Permanent error: there is no such scheme or encoding.
+Result<> check_scheme(std::string_view name);
+
 // A '!' or '*' in place of the hash or before it, as passwd(5) and shadow(5) have it: no password fits, and
 // that is meant so.
 bool is_locked(std::string_view stored, std::string_view default_scheme);

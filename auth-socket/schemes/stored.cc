@@ -70,6 +70,11 @@ Result<Credential> read_stored_password(std::string_view stored, std::string_vie
     return Credential{std::string(named->scheme->name), Secret(std::move(*raw))};
 }
 
+Result<> check_scheme(std::string_view name) {
+    if (auto const named = read_scheme_name(name); !named) return std::unexpected(named.error());
+    return {};
+}
+
 bool is_locked(std::string_view stored, std::string_view default_scheme) {
     auto const [name, value] = parts(stored, default_scheme);
     auto const named = read_scheme_name(name);

@@ -176,10 +176,12 @@ Outcome Authenticator::asked_in_order(Request& request, bool master, Question co
     ChainState state;
     Outcome outcome;
     outcome.user = request.user;
-    bool verified = false, left_to_others = false, asked_others = false;
+    bool verified = false, left_to_others = false, asked_others = false, serves_others = false;
     auto const already = Question{always_ok};
     for (auto const& passdb : passdbs_) {
-        if (passdb.block.master != master || is_skipped(passdb.block, request, state.success)) continue;
+        if (passdb.block.master != master) continue;
+        serves_others |= !serves_mechanism(passdb.block, request);
+        if (is_skipped(passdb.block, request, state.success)) continue;
         auto attempt = request;
         attempt.database = number(passdb);
         auto attempt_outcome = outcome;
@@ -207,11 +209,12 @@ Outcome Authenticator::asked_in_order(Request& request, bool master, Question co
         }
     }
     outcome.verdict = state.verdict();
-    if (left_to_others && !asked_others) {
-        log_.error("auth: {}{}: noauthenticate leaves the password to a passdb behind it, and there is none",
-                   request.answered_by, request.log_name());
-        outcome.verdict = Verdict::temporary;
-    }
+    if (asked_others || (!left_to_others && !serves_others)) return outcome;
+    log_.error("auth: {}{}: {}", left_to_others ? request.answered_by : "passdb", request.log_name(),
+               left_to_others
+                   ? "noauthenticate leaves the password to a passdb behind it, and there is none"
+                   : "every passdb is for other mechanisms (none: lookups), so that nobody was asked");
+    outcome.verdict = Verdict::temporary;
     return outcome;
 }
 

@@ -72,12 +72,16 @@ bool passes_filter(std::string_view user, std::string_view filter) {
 
 } // namespace
 
+bool serves_mechanism(DatabaseBlock const& block, Request const& request) {
+    auto const& mechanisms = block.mechanisms;
+    auto const mechanism = request.mechanism.empty() ? std::string("NONE") : request.mechanism;
+    return mechanisms.empty() || std::ranges::find(mechanisms, mechanism) != mechanisms.end();
+}
+
 bool is_skipped(DatabaseBlock const& block, Request const& request, bool known) {
     if (block.skip == Skip::when_known && known) return true;
     if (block.skip == Skip::when_unknown && !known) return true;
-    auto const& mechanisms = block.mechanisms;
-    auto const mechanism = request.mechanism.empty() ? std::string("NONE") : request.mechanism;
-    if (!mechanisms.empty() && std::ranges::find(mechanisms, mechanism) == mechanisms.end()) return true;
+    if (!serves_mechanism(block, request)) return true;
     return !passes_filter(request.user, block.username_filter);
 }
 

@@ -23,6 +23,8 @@ class ChainState {
     bool final_ = false;     // user_disabled and the like: not to be let in by another database
 };
 
+// By mechanisms: of a lookup, "none".
+bool serves_mechanism(DatabaseBlock const& block, Request const& request);
 // By skip, mechanisms and username_filter.
 bool is_skipped(DatabaseBlock const& block, Request const& request, bool known);
 

@@ -2,6 +2,7 @@
 #include "auth-socket/users/loader.h"
 
 #include "auth-socket/oauth2/token_passdb.h"
+#include "auth-socket/schemes/scheme.h"
 #include "auth-socket/users/files.h"
 #include "auth-socket/users/ids.h"
 #include "auth-socket/users/passwd_file.h"
@@ -24,6 +25,7 @@ class Loader {
         : userdbs_(userdbs), helper_(helper), log_(log), metrics_(metrics), problems_(problems) {}
 
     std::shared_ptr<Passdb const> passdb(DatabaseBlock const& block) {
+        check_default_scheme(block);
         if (block.driver == "sql") return sql(block);
         if (block.driver == "static") return made(StaticUsers::make(block.args), block);
         if (block.driver == "passwd-file") return made(passwd_file(block), block);
@@ -73,6 +75,16 @@ class Loader {
         for (auto const& each : userdbs_)
             settings.has_userdb |= each.driver == "passwd-file" && file_settings(each).path == settings.path;
         return PasswdFile::make(std::move(settings));
+    }
+
+    // Stored passwords with a scheme of their own do without it.
+    void check_default_scheme(DatabaseBlock const& block) {
+        auto scheme = block.default_scheme;
+        if (scheme.empty() && block.driver == "passwd-file") scheme = file_settings(block).scheme;
+        if (scheme.empty()) return;
+        if (auto const known = check_scheme(scheme); !known)
+            problems_.push_back(
+                {Problem::Severity::warning, block.place, "the default scheme: " + known.error().text});
     }
 
     // As at the start of Dovecot's auth; with a variable in it, it is known only for a user.

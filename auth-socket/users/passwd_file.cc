@@ -158,7 +158,7 @@ std::shared_ptr<PasswdFile::Entries const> PasswdFile::kept(std::string const& p
 }
 
 Result<std::shared_ptr<PasswdFile::Entries const>> PasswdFile::entries(std::string const& path) const {
-    struct stat now {};
+    struct stat now{};
     if (::stat(path.c_str(), &now) != 0) {
         // A domain that has no file has no users; without a domain in it, the path is wrong.
         if (has_variables() && (errno == ENOENT || errno == ENOTDIR))
@@ -217,7 +217,7 @@ Result<std::vector<Fields>> PasswdFile::lookup(Request const& request) const {
 // A changed file is a worker's to read.
 Passdb::AtHand PasswdFile::at_hand(Request const& request) const {
     auto const path = path_of(request);
-    struct stat now {};
+    struct stat now{};
     if (!path || !*path || ::stat((*path)->c_str(), &now) != 0) return {};
     auto const all = kept(**path, now);
     if (!all) return {};

@@ -1,6 +1,7 @@
 // dovecot-sql.conf.ext: driver, connect, queries.
 #include "auth-socket/users/sql.h"
 
+#include "auth-socket/schemes/scheme.h"
 #include "common/base/text.h"
 #include "common/config/assignments.h"
 
@@ -107,6 +108,10 @@ std::optional<SqlSettings> understand(config::ReadResult const& read, std::strin
             connect = each;
         } else if (each.name == "default_pass_scheme") {
             settings.default_scheme = each.value;
+            // Passwords with a scheme of their own do without it.
+            if (auto const known = check_scheme(each.value); !known)
+                problems.push_back(
+                    {Problem::Severity::warning, each.place, each.name + ": " + known.error().text});
         } else if (each.name == "password_query") {
             settings.password_query = each.value;
             settings.password_place = each.place;

@@ -435,7 +435,7 @@ TEST_CASE("EXTERNAL lets in whom a certificate names and the passdb has without 
     CHECK(answer() == "FAIL\t1\n");
     house.client.requires_certificate = true;
     CHECK(after_handshake(postern::test::replay(*house.session(), std::string(hello) + auth(1, hidden_ok))) ==
-          "FAIL\t1\n");
+          "FAIL\t1\treason=Client didn't present valid SSL certificate\n");
 }
 
 TEST_CASE("ANONYMOUS is its configured user and says so") {

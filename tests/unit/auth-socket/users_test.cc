@@ -257,6 +257,28 @@ TEST_CASE("where those behind may object, one that is away lets nobody in") {
     CHECK(two.house.log.expect("the database is away"));
 }
 
+TEST_CASE("where no passdb serves the mechanism nobody knows who exists") {
+    Two two;
+    two.one.block.mechanisms = {"LOGIN"};
+    two.two.block.mechanisms = {"XOAUTH2"};
+    CHECK(two.verdict("a@x", "first") == Verdict::temporary);
+    CHECK(two.house.log.expect("every passdb is for other mechanisms"));
+    two.one.block.mechanisms = {"PLAIN"};
+    CHECK(two.verdict("c@x", "first") == Verdict::unknown_user);
+    two.one.block.username_filter = two.two.block.username_filter =
+        "*@y"; // what it does not hold it does not know
+    two.two.block.mechanisms.clear();
+    CHECK(two.verdict("a@z", "first") == Verdict::unknown_user);
+    // A lookup has no mechanism.
+    two.one.block.username_filter.clear();
+    Authenticator const authority({}, {two.one}, {userdb(StaticUsers::make("home=/m/%n").value(), "static")},
+                                  two.house.hashing, two.house.log);
+    Request request;
+    request.original_user = "a@x";
+    CHECK(authority.find_user(request, nullptr).verdict == UserVerdict::temporary);
+    CHECK(two.house.log.expect("every passdb is for other mechanisms"));
+}
+
 TEST_CASE("after continue-fail the next passdb looks at the password itself") {
     Two two;
     two.one.block.success = Rule::continue_fail;
@@ -754,6 +776,11 @@ TEST_CASE("every mistake of a dovecot-sql.conf.ext is told with its line") {
     CHECK_FALSE(parse_sql_settings("driver = sqlite\n", "f", problems));
     REQUIRE(problems.size() == 1);
     CHECK(problems[0].to_string() == "f: connect is not set");
+    problems.clear();
+    CHECK(parse_sql_settings("driver = sqlite\nconnect = x\ndefault_pass_scheme = SHA512.b46\n", "f",
+                             problems));
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].to_string() == "f:3: warning: default_pass_scheme: unknown password encoding b46");
 }
 
 TEST_CASE("the dovecot-sql files of real administrators are read") {
