@@ -100,7 +100,7 @@ Result<Request> MasterSession::lookup_request(std::vector<std::string> const& fi
     Request request;
     request.original_user = fields[2];
     read_client_info(fields, 3, request.client);
-    if (request.client.service.empty()) return malformed(fields[0] + " without a service");
+    if (!request.client.has_service) return malformed(fields[0] + " without a service");
     return request;
 }
 

@@ -187,6 +187,7 @@ void read_one(std::string_view name, std::optional<std::string_view> value, Clie
     for (auto const& text : named_texts) {
         if (text.name != name || !value) continue;
         std::string taken(*value);
+        if (text.member == &ClientInfo::service) info.has_service = true;
         if (text.accepts == nullptr || text.accepts(taken)) info.*text.member = std::move(taken);
     }
 }
@@ -210,7 +211,7 @@ Result<AuthCommand> auth_command(std::vector<std::string> const& fields, unsigne
     AuthCommand command{.id = *id, .mechanism = to_upper(fields[2]), .client = {}, .response = {}};
     auto const at = read_client_info(fields, 3, command.client);
     if (at && *at + 1 != fields.size()) return malformed("AUTH with fields after resp=");
-    if (command.client.service.empty()) return malformed("AUTH without a service");
+    if (!command.client.has_service) return malformed("AUTH without a service");
     if (at) {
         auto const response = std::string_view(fields[*at]).substr(5);
         if (response == "=")

@@ -84,6 +84,7 @@ struct ClientInfo {
     std::string local_port, remote_port, real_local_port, real_remote_port;
     std::string local_name, session, client_id, certificate_user;
     std::string forward_fields; // as sent, still escaped once
+    bool has_service = false;   // which may be empty
     bool secured = false;       // by TLS or because the connection stays on the machine
     bool secured_by_tls = false;
     bool valid_client_certificate = false;
