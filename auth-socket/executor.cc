@@ -1,6 +1,8 @@
 // Worker threads and slots that are shared fairly between addresses.
 #include "auth-socket/executor.h"
 
+#include "auth-socket/turns.h"
+
 #include <algorithm>
 
 namespace postern::auth_socket {
@@ -20,50 +22,10 @@ std::size_t weight(Job const& job) { return job.kind() == nullptr ? 1 : 2; }
 
 constexpr std::size_t keys_looked_at = 32; // one after the other without kin among their first jobs
 
-// The first key after the one served last, round and round.
-template <class Map, class Eligible>
-typename Map::iterator after(Map& map, std::string const& served, Eligible const& eligible) {
-    auto const begin = map.upper_bound(served);
-    for (auto at = begin; at != map.end(); ++at)
-        if (eligible(at->second)) return at;
-    for (auto at = map.begin(); at != begin; ++at)
-        if (eligible(at->second)) return at;
-    return map.end();
-}
-
 } // namespace
 
 bool Executor::submit(std::string_view key, std::function<void()> work) {
     return submit(key, std::make_unique<Work>(std::move(work)));
-}
-
-void FairSlots::acquire(std::string_view key) {
-    std::unique_lock lock(mutex_);
-    if (free_ > 0) {
-        --free_;
-        served_ = key;
-        return;
-    }
-    Waiter waiter;
-    waiting_[std::string(key)].push_back(&waiter);
-    waiting_gauge_.add(1);
-    waiter.turn.wait(lock, [&waiter] { return waiter.ready; });
-}
-
-void FairSlots::release() {
-    std::lock_guard const lock(mutex_);
-    auto const next = after(waiting_, served_, [](auto const& queue) { return !queue.empty(); });
-    if (next == waiting_.end()) {
-        ++free_;
-        return;
-    }
-    auto* waiter = next->second.front();
-    next->second.pop_front();
-    waiting_gauge_.add(-1);
-    served_ = next->first;
-    if (next->second.empty()) waiting_.erase(next);
-    waiter->ready = true;
-    waiter->turn.notify_one(); // under the lock: the waiter lives on its thread's stack
 }
 
 namespace {
@@ -103,12 +65,22 @@ bool Workers::submit(std::string_view key, std::unique_ptr<Job>&& job) {
 }
 
 Workers::Queues::iterator Workers::next_eligible() {
-    return after(queues_, served_,
-                 [this](Queue const& queue) { return !queue.jobs.empty() && queue.running < share(); });
+    return next_in_turn(queues_, served_, [this](Queue const& queue) {
+        return !queue.jobs.empty() && queue.running < share();
+    });
+}
+
+// A key of which nothing runs does not wait for another's slow hash.
+Workers::Queues::iterator Workers::next_at_once() {
+    if (running_ < limits_.brisk) return next_eligible();
+    return next_in_turn(queues_, served_, [](Queue const& queue) {
+        return !queue.jobs.empty() && queue.running == 0 && queue.jobs.front().job->kind() == nullptr;
+    });
 }
 
 bool Workers::wants_another() {
-    return waiting_ > 0 && (running_ < limits_.brisk || !is_watched_) && next_eligible() != queues_.end();
+    if (waiting_ == 0 || (idle_ == 0 && threads_.size() == limits_.threads)) return false;
+    return (!is_watched_ && next_eligible() != queues_.end()) || next_at_once() != queues_.end();
 }
 
 // Lets go of the lock first: who is woken wants it.
@@ -122,9 +94,9 @@ void Workers::call_another(Lock& lock) {
 
 Workers::Queues::iterator Workers::wait_for_job(Lock& lock) {
     while (!stopping_) {
+        if (auto const at_once = next_at_once(); at_once != queues_.end()) return at_once;
         auto const next = next_eligible();
         auto const is_there = next != queues_.end();
-        if (is_there && running_ < limits_.brisk) return next;
         auto const too_long = is_there ? next->second.jobs.front().since + limits_.patience : Clock::now();
         if (is_there && too_long <= Clock::now()) return next;
         ++idle_;

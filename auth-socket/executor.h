@@ -37,45 +37,12 @@ class Executor {
     bool submit(std::string_view key, std::function<void()> work);
 };
 
-// A lock for a few at a time, in which the keys that wait take turns: a flood from one address does not hold
-// up another for longer than what is running.
-class FairSlots {
-  public:
-    FairSlots(std::size_t count, Gauge& waiting) : free_(count), waiting_gauge_(waiting) {}
-
-    class Holding {
-      public:
-        Holding(FairSlots& slots, std::string_view key) : slots_(slots) { slots_.acquire(key); }
-        Holding(Holding const&) = delete;
-        Holding& operator=(Holding const&) = delete;
-        ~Holding() { slots_.release(); }
-
-      private:
-        FairSlots& slots_;
-    };
-
-    std::size_t waiting() const { return static_cast<std::size_t>(waiting_gauge_.value()); }
-
-  private:
-    struct Waiter {
-        std::condition_variable turn;
-        bool ready = false;
-    };
-    void acquire(std::string_view key);
-    void release();
-
-    mutable std::mutex mutex_; // guards all below
-    std::size_t free_;
-    Gauge& waiting_gauge_;
-    std::map<std::string, std::deque<Waiter*>, std::less<>> waiting_;
-    std::string served_; // the key that had its turn last
-};
-
 struct WorkerLimits {
     std::size_t threads = 30;
     // So many take jobs at once, a job with a kind counting twice; the others, what has waited this long
     // because something holds these up. Most jobs ask a database that a few threads keep busy: more would
-    // only wait for each other, and what waits meanwhile can be asked together.
+    // only wait for each other, and what waits meanwhile can be asked together. A job without a kind whose
+    // key has none running waits for none of this.
     std::size_t brisk = 4;
     std::chrono::milliseconds patience{3};
     std::size_t together = 16; // jobs of one kind that one thread takes at a time
@@ -111,6 +78,7 @@ class Workers final : public Executor {
     using Lock = std::unique_lock<std::mutex>;
     void run();
     Queues::iterator next_eligible();
+    Queues::iterator next_at_once();
     Queues::iterator wait_for_job(Lock& lock);
     Taken take(Queues::iterator queue);
     void take_kin(Taken& taken);

@@ -41,7 +41,7 @@ bool is_plaintext_scheme(std::string_view scheme) {
 }
 
 Hashing::Hashing(std::size_t at_a_time, Metrics& metrics)
-    : slots_(at_a_time, metrics.gauge("auth_hashes_waiting", "Passwords that wait to be hashed.")),
+    : threads_(at_a_time, metrics.gauge("auth_hashes_waiting", "Passwords that wait to be hashed.")),
       slow_(metrics.counter("auth_hashes_total", "Passwords hashed.", "kind=\"slow\"")),
       quick_(metrics.counter("auth_hashes_total", "Passwords hashed.", "kind=\"quick\"")),
       key_(machine_key()) {}
@@ -53,10 +53,12 @@ Result<bool> Hashing::verify(Credential const& stored, PasswordAttempt const& at
         quick_.add(); // sessions and jobs wipe their stacks when they are done
         return verify_password(stored, attempt);
     }
-    FairSlots::Holding const holding(slots_, turn);
     slow_.add();
-    auto same = verify_password(stored, attempt);
-    wipe_stack_below();
+    Result<bool> same = false;
+    threads_.run(turn, [&] {
+        same = verify_password(stored, attempt);
+        wipe_stack_below();
+    });
     return same;
 }
 
@@ -111,11 +113,15 @@ std::string Hashing::salt(std::string_view scheme, std::string_view user, std::s
 
 Credential Hashing::scram_of_plain(std::string_view scheme, std::string_view user, Credential const& plain,
                                    std::string_view turn) {
-    FairSlots::Holding const holding(slots_, turn);
     slow_.add();
-    auto const keys = kinds::make_scram_keys(digest_of(scheme), plain.value.reveal(),
-                                             salt(scheme, user, usual_salt_size), usual_iterations);
-    return {std::string(scheme), Secret(kinds::write_scram_keys(keys))};
+    Credential made{std::string(scheme), {}};
+    threads_.run(turn, [&] {
+        auto const keys = kinds::make_scram_keys(digest_of(scheme), plain.value.reveal(),
+                                                 salt(scheme, user, usual_salt_size), usual_iterations);
+        made.value = Secret(kinds::write_scram_keys(keys));
+        wipe_stack_below();
+    });
+    return made;
 }
 
 Credential Hashing::secret_of_nobody(std::string_view scheme, std::string_view user, std::string_view turn) {

@@ -2,7 +2,7 @@
 // hashes to hold against where the user does not exist.
 #pragma once
 
-#include "auth-socket/executor.h"
+#include "auth-socket/fair_threads.h"
 #include "auth-socket/request.h"
 #include "auth-socket/schemes/scheme.h"
 #include "common/base/metrics.h"
@@ -43,7 +43,7 @@ class Hashing {
 
     // Slow hashes computed so far. Tests count work by it, not time.
     std::uint64_t slow_hashes() const { return slow_.value(); }
-    std::size_t waiting() const { return slots_.waiting(); }
+    std::size_t waiting() const { return threads_.waiting(); }
 
   private:
     // Each user has one place, so that nobody decides by logging in often what others are measured by.
@@ -54,7 +54,7 @@ class Hashing {
     std::optional<Credential> example(std::string_view user, Usable const& usable) const;
     std::optional<Credential> default_example(std::string_view scheme);
 
-    FairSlots slots_;
+    FairThreads threads_;
     Counter& slow_;
     Counter& quick_;
     std::string const key_;    // of this machine: salts are the same after a restart

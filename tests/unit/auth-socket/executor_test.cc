@@ -1,12 +1,14 @@
 // Fair slots, bounded queues, and penalties.
 #include "auth-socket/client_network.h"
 #include "auth-socket/executor.h"
+#include "auth-socket/fair_threads.h"
 #include "auth-socket/penalty.h"
 #include "tests/unit/support/catch.h"
 
 #include <atomic>
 #include <latch>
 #include <semaphore>
+#include <stdexcept>
 #include <thread>
 
 using namespace postern;
@@ -62,7 +64,7 @@ TEST_CASE("few workers take one job after the other, and more are begun when som
         std::vector<std::thread::id> by;
         Workers workers({.threads = 4, .brisk = 1, .patience = 1h}, metrics);
         for (int i = 0; i < 2; ++i)
-            REQUIRE(workers.submit(std::to_string(i), [&] {
+            REQUIRE(workers.submit("one", [&] {
                 by.push_back(std::this_thread::get_id());
                 both.count_down();
             }));
@@ -109,6 +111,22 @@ class KinJob final : public Job {
 
 } // namespace
 
+TEST_CASE("an address of which nothing runs waits for nobody's slow work") {
+    Metrics metrics;
+    std::latch gate(1), begun(1), other(1);
+    Workers workers({.threads = 3, .brisk = 1, .patience = 1h}, metrics);
+    for (int i = 0; i < 2; ++i)
+        REQUIRE(workers.submit("flood", [&, i] {
+            if (i == 0) begun.count_down();
+            gate.wait();
+        }));
+    begun.wait();
+    REQUIRE(workers.submit("other", [&] { other.count_down(); }));
+    other.wait();
+    gate.count_down();
+    SUCCEED();
+}
+
 TEST_CASE("jobs of one kind that wait are run together, the addresses in turn; others are not") {
     Metrics metrics;
     int const one = 0, another = 0;
@@ -146,31 +164,60 @@ TEST_CASE("a job that is refused stays with who brought it") {
     CHECK(told == std::vector<std::string>{"mine"});
 }
 
-TEST_CASE("who waits for a slot from another address goes before the flood's second") {
+TEST_CASE("who waits from another address goes before the flood's second") {
     Gauge waiting;
-    FairSlots slots(1, waiting);
-    std::vector<std::string> order;
-    std::mutex order_mutex;
+    FairThreads hashing(1, waiting);
+    std::vector<std::string> order; // by the one thread
     std::vector<std::thread> threads;
-    std::atomic<int> arrived{0};
-    {
-        FairSlots::Holding const holding(slots, "main");
-        auto const wait_in_line = [&](std::string const& key) {
-            threads.emplace_back([&, key] {
-                ++arrived;
-                FairSlots::Holding const mine(slots, key);
-                std::lock_guard const lock(order_mutex);
-                order.push_back(key);
-            });
-        };
-        for (int i = 0; i < 3; ++i) wait_in_line("flood");
-        while (slots.waiting() < 3) std::this_thread::yield();
-        wait_in_line("other");
-        while (slots.waiting() < 4) std::this_thread::yield();
-    }
+    std::latch gate(1), begun(1);
+    auto const wait_in_line = [&](std::string const& key) {
+        threads.emplace_back([&, key] { hashing.run(key, [&, key] { order.push_back(key); }); });
+    };
+    threads.emplace_back([&] {
+        hashing.run("main", [&] {
+            begun.count_down();
+            gate.wait();
+        });
+    });
+    begun.wait();
+    for (int i = 0; i < 3; ++i) wait_in_line("flood");
+    while (hashing.waiting() < 3) std::this_thread::yield();
+    wait_in_line("other");
+    while (hashing.waiting() < 4) std::this_thread::yield();
+    gate.count_down();
     for (auto& thread : threads) thread.join();
     REQUIRE(order.size() == 4);
-    CHECK(order[0] == "other");
+    CHECK(order[0] == "other"); // behind "main", round and round
+}
+
+TEST_CASE("what fails on a thread for hashes fails for who asked, and the thread goes on") {
+    Gauge waiting;
+    FairThreads hashing(1, waiting);
+    CHECK_THROWS_WITH(hashing.run("a", [] { throw std::runtime_error("no memory"); }), "no memory");
+    int done = 0;
+    hashing.run("a", [&done] { ++done; });
+    CHECK(done == 1);
+}
+
+TEST_CASE("as many hashes are computed at once as there are threads, and no more") {
+    Gauge waiting;
+    FairThreads hashing(2, waiting);
+    std::latch both(2), gate(1);
+    std::atomic<int> begun{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 3; ++i)
+        threads.emplace_back([&, i] {
+            hashing.run(std::to_string(i), [&] {
+                if (++begun <= 2) both.count_down();
+                gate.wait();
+            });
+        });
+    both.wait();
+    while (hashing.waiting() < 1) std::this_thread::yield();
+    CHECK(begun == 2);
+    gate.count_down();
+    for (auto& thread : threads) thread.join();
+    CHECK(begun == 3);
 }
 
 TEST_CASE("behind 1,000 wrong logins from one address, another address waits for one hash that runs") {
@@ -180,26 +227,26 @@ TEST_CASE("behind 1,000 wrong logins from one address, another address waits for
          {"192.0.2.1", "192.0.2.99"}) { // before and behind the flood in their order
         Metrics metrics;
         Gauge waiting;
-        FairSlots slots(hashes_at_a_time, waiting);
+        FairThreads hashing(hashes_at_a_time, waiting);
         std::counting_semaphore<> goes_on(0);
         std::latch first_two(hashes_at_a_time), answered(1);
         std::atomic<int> hashed{0}, hashed_before_other{-1};
         Workers workers({}, metrics);
         for (int i = 0; i < flood; ++i)
-            REQUIRE(workers.submit("192.0.2.50", [&, i] {
-                FairSlots::Holding const holding(slots, "192.0.2.50");
-                if (hashed++ < static_cast<int>(hashes_at_a_time)) first_two.count_down();
-                goes_on.acquire();
+            REQUIRE(workers.submit("192.0.2.50", [&] {
+                hashing.run("192.0.2.50", [&] {
+                    if (hashed++ < static_cast<int>(hashes_at_a_time)) first_two.count_down();
+                    goes_on.acquire();
+                });
             }));
         first_two.wait();
         auto const running_share = WorkerLimits{}.threads - WorkerLimits{}.threads / 4;
-        while (slots.waiting() < running_share - hashes_at_a_time) std::this_thread::yield();
+        while (hashing.waiting() < running_share - hashes_at_a_time) std::this_thread::yield();
         REQUIRE(workers.submit(other, [&] {
-            FairSlots::Holding const holding(slots, other);
-            hashed_before_other = hashed.load();
+            hashing.run(other, [&] { hashed_before_other = hashed.load(); });
             answered.count_down();
         }));
-        while (slots.waiting() < running_share - hashes_at_a_time + 1) std::this_thread::yield();
+        while (hashing.waiting() < running_share - hashes_at_a_time + 1) std::this_thread::yield();
         goes_on.release(); // one of the two hashes that run comes to its end
         answered.wait();
         CHECK(hashed_before_other == static_cast<int>(hashes_at_a_time)); // none was begun in between
