@@ -20,9 +20,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr auto look_every = milliseconds(5); // at workers that do not come back
-constexpr int quiet_looks = 100;             // then the host sleeps until all workers are busy again
-constexpr auto worker_idle_time = milliseconds(10'000);
 constexpr auto idle_look_every = std::chrono::seconds(60);
 constexpr std::size_t quick_workers = 1;     // are enough as long as every turn is a quick one
 constexpr auto quick_turn = milliseconds(4); // from taking clients to their answers
@@ -48,7 +45,7 @@ Crowd::Crowd(Listener listener, ServerLimits limits, std::size_t workers, Sessio
                           fmt::format("listener=\"{}\"", name_))),
       poller_(::epoll_create1(EPOLL_CLOEXEC)),
       handed_over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)),
-      next_idle_look_(Clock::now() + idle_look_every) {
+      next_idle_look_(Clock::now() + idle_look_every), crew_(log_, name_, waker_) {
     if (!poller_) throw std::system_error(errno, std::system_category(), "epoll_create1");
     if (!handed_over_) throw std::system_error(errno, std::system_category(), "eventfd");
     epoll_event event{EPOLLIN, {.ptr = &handed_over_}};
@@ -68,7 +65,7 @@ void Crowd::answer_together(Together together) {
 }
 
 void Crowd::start() {
-    add_workers(least_workers_, least_workers_);
+    crew_.start(least_workers_, std::max(usual_workers_, limits_.max_connections), [this] { work(); });
     host_ = std::thread([this] { host(); });
 }
 
@@ -85,17 +82,12 @@ void Crowd::stop() {
     epoll_event event{EPOLLIN, {.ptr = nullptr}};
     ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, stop.get(), &event);
     auto const patience = Deadline::after(limits_.drain_timeout);
-    auto const all_ended = [this] {
-        std::lock_guard const lock(mutex_);
-        return std::ranges::all_of(workers_, &Worker::ended);
-    };
-    while (!all_ended() && wait_for(waker_.descriptor(), POLLIN, patience)) waker_.clear();
+    while (!crew_.has_ended() && wait_for(waker_.descriptor(), POLLIN, patience)) waker_.clear();
     {
         std::lock_guard const lock(mutex_);
         for (auto const& [fd, client] : clients_) ::shutdown(fd, SHUT_RDWR);
     }
-    for (auto& worker : workers_) worker.thread.join();
-    workers_.clear();
+    crew_.join();
     work_.clear();
     open_.add(-static_cast<std::int64_t>(clients_.size()));
     clients_.clear();
@@ -114,31 +106,28 @@ void Crowd::host() {
         if (::poll(ready.data(), ready.size(), host_timeout()) < 0) continue;
         if (ready[0].revents != 0) waker_.clear();
         if (!stopping_ && (ready[1].revents & POLLIN) != 0) accept_one();
-        if (watched_) watch_workers();
+        crew_.look(false);
         if (Clock::now() >= next_idle_look_) close_idle();
     }
 }
 
 int Crowd::host_timeout() {
-    if (watched_) return static_cast<int>(look_every.count());
-    return Deadline::at(next_idle_look_).poll_timeout();
+    return Deadline::at(std::min(next_idle_look_, crew_.next_look())).poll_timeout();
 }
 
 void Crowd::accept_one() {
     sockaddr_storage remote{};
-    socklen_t size = sizeof remote;
-    Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
-                            SOCK_CLOEXEC | SOCK_NONBLOCK));
+    auto fd = listener_.accept(remote);
     if (!fd) {
-        if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return;
-        log_.error("{}: accept: {}", name_, std::system_category().message(errno));
-        // Out of descriptors or memory: what is open must end first; do not spin.
+        log_.error("{}: {}", name_, fd.error().text);
+        // What is open must end first; do not spin.
         wait_for(waker_.descriptor(), POLLIN, Deadline::after(milliseconds(100)));
         return;
     }
+    if (!*fd) return;
     accepted_.add();
     try {
-        admit(std::move(fd), remote);
+        admit(std::move(*fd), remote);
     } catch (std::exception const& failure) {
         log_.error("{}: a new connection is closed: {}", name_, failure.what());
     }
@@ -167,24 +156,6 @@ void Crowd::admit(Descriptor fd, sockaddr_storage const& remote) {
     if (!ready) finish(client, ready.error());
 }
 
-// No worker came back since the last look, and none waits: whatever holds them up must not hold up others.
-void Crowd::watch_workers() {
-    if (Clock::now() < next_look_) return;
-    next_look_ = Clock::now() + look_every;
-    auto const rounds = rounds_.load();
-    bool const busy = waiting_ == 0;
-    bool const stuck = busy && rounds_seen_ == rounds;
-    rounds_seen_ = rounds;
-    if (stuck) add_workers(next_workers_, std::max(usual_workers_, limits_.max_connections));
-    next_workers_ = stuck ? next_workers_ * 2 : 1;
-    quiet_looks_ = busy ? 0 : quiet_looks_ + 1;
-    join_ended();
-    if (quiet_looks_ < quiet_looks) return;
-    quiet_looks_ = 0;
-    rounds_seen_.reset();
-    watched_ = false;
-}
-
 // Its worker sees the end of the stream.
 void Crowd::close_idle() {
     next_idle_look_ = Clock::now() + idle_look_every;
@@ -192,29 +163,6 @@ void Crowd::close_idle() {
     std::lock_guard const lock(mutex_);
     for (auto const& [fd, client] : clients_)
         if (client->heard < oldest) ::shutdown(fd, SHUT_RDWR);
-}
-
-void Crowd::add_workers(std::size_t count, std::size_t most) {
-    std::lock_guard const lock(mutex_);
-    for (; count > 0 && staying_ < most; --count) {
-        auto& worker = workers_.emplace_back();
-        try {
-            worker.thread = std::thread([this, &worker] { work(worker); });
-            ++staying_;
-        } catch (std::system_error const& failure) {
-            log_.error("{}: no more threads than {}: {}", name_, staying_, failure.what());
-            workers_.pop_back();
-            return;
-        }
-    }
-}
-
-void Crowd::join_ended() {
-    std::lock_guard const lock(mutex_);
-    std::erase_if(workers_, [](Worker& worker) {
-        if (worker.ended) worker.thread.join();
-        return worker.ended;
-    });
 }
 
 // ---- The workers' threads -------------------------------------------------------------------------------
@@ -225,26 +173,16 @@ struct Crowd::Hands {
     std::vector<std::string> buffers; // of the clients, in the same order
 };
 
-void Crowd::work(Worker& self) {
+void Crowd::work() {
     Hands hands;
     while (!stopping_) {
-        ++waiting_;
-        int const count = ::epoll_wait(poller_.get(), hands.events.data(), static_cast<int>(at_once_.load()),
-                                       static_cast<int>(worker_idle_time.count()));
-        bool const last = --waiting_ == 0;
-        if (count < 0) continue;
-        if (count == 0 && may_leave()) break;
-        if (count == 0) continue;
-        if (last && !watched_.exchange(true)) waker_.wake();
-        if (!serve(hands, static_cast<std::size_t>(count))) break;
-        ++rounds_;
+        auto const count = crew_.wait(poller_.get(), std::span(hands.events).first(at_once_));
+        if (!count) break;
+        if (*count == 0) continue;
+        if (!serve(hands, *count)) break;
+        crew_.came_back();
     }
     while (work_handed_over()) continue; // what was given away while everybody stopped
-    {
-        std::lock_guard const lock(mutex_);
-        self.ended = true; // from here on it touches nothing that join_ended() holds
-    }
-    waker_.wake();
 }
 
 // False at stop().
@@ -286,7 +224,7 @@ void Crowd::judge_pace(std::size_t taken, Clock::duration took) {
         return;
     }
     at_once_ = std::max<std::size_t>(now / 2, 1);
-    if (waiting_ == 0) add_workers(1, usual_workers_);
+    if (crew_.all_are_busy()) crew_.add(1, usual_workers_);
 }
 
 void Crowd::hand_over(Work work) {
@@ -313,13 +251,6 @@ bool Crowd::work_handed_over() {
     } catch (std::exception const& broken) {
         log_.error("{}: clients closed by a failure of our own: {}", name_, broken.what());
     }
-    return true;
-}
-
-bool Crowd::may_leave() {
-    std::lock_guard const lock(mutex_);
-    if (staying_ <= least_workers_) return false;
-    --staying_;
     return true;
 }
 
@@ -395,10 +326,7 @@ Result<> Crowd::send(Client const& client, std::string_view bytes) const {
 }
 
 void Crowd::finish(Client& client, Error const& why) {
-    if (why.kind == ErrorKind::malformed)
-        log_.warning("{}: client={} closed: {}", name_, client.peer.to_string(), why.text);
-    else if (why.kind != ErrorKind::closed)
-        log_.debug("{}: client={} closed: {}", name_, client.peer.to_string(), why.text);
+    tell_end(log_, name_, client.peer, why);
     std::unique_ptr<Client> ended; // goes, with its session, after the lock
     bool was_full = false;
     {

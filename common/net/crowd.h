@@ -1,6 +1,7 @@
 // Serves many quiet connections with a few threads: Postfix's processes each keep one, and ask now and then.
 #pragma once
 
+#include "common/net/crew.h"
 #include "common/net/descriptor.h"
 #include "common/net/server.h"
 
@@ -8,7 +9,6 @@
 #include <chrono>
 #include <deque>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -80,22 +80,13 @@ class Crowd {
         std::atomic<Clock::rep> heard; // of; since the epoch of Clock
         std::mutex turn;               // of whom it is to be served by
     };
-    struct Worker {
-        std::thread thread;
-        bool ended = false;
-    };
-
     void host();
     void accept_one();
     void admit(Descriptor fd, sockaddr_storage const& remote);
     int host_timeout();
-    void watch_workers();
     void close_idle();
-    void add_workers(std::size_t count, std::size_t most);
-    void join_ended();
     struct Hands;
-    void work(Worker& self);
-    bool may_leave();
+    void work();
     bool serve(Hands& hands, std::size_t count);
     Result<std::string_view> read(Client& client, std::string& buffer) const;
     void judge_pace(std::size_t taken, Clock::duration took);
@@ -121,21 +112,13 @@ class Crowd {
     Waker no_wake_;          // for the sessions, which do not use it
     Descriptor handed_over_; // counts work_
     std::atomic<bool> stopping_{false};
-    std::atomic<std::size_t> at_once_{1};    // clients that a worker takes, 1 to most_at_once_
-    std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
-    std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
-    std::atomic<bool> watched_{false};       // the host looks whether workers come back
-    std::optional<std::size_t> rounds_seen_; // at the host's last look
-    Clock::time_point next_look_;            // the host's
-    int quiet_looks_ = 0;                    // the host's: one after the other with a worker waiting
-    std::size_t next_workers_ = 1;           // the host's: how many to add when none comes back
-    Clock::time_point next_idle_look_;       // the host's
+    std::atomic<std::size_t> at_once_{1}; // clients that a worker takes, 1 to most_at_once_
+    Clock::time_point next_idle_look_;    // the host's
     std::thread host_;
     mutable std::mutex mutex_; // guards what follows
     std::unordered_map<int, std::unique_ptr<Client>> clients_;
     std::deque<Work> work_; // goes before clients_
-    std::list<Worker> workers_;
-    std::size_t staying_ = 0; // workers that did not decide to end
+    Crew crew_;             // goes first
 };
 
 } // namespace postern::net

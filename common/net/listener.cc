@@ -32,7 +32,7 @@ std::unexpected<Error> failed(Address const& address, std::string_view what, int
 
 // A path where somebody answers is in use; one where nobody does is left over and removed.
 Result<> clear_stale(Address const& address) {
-    struct stat status{};
+    struct stat status {};
     if (::lstat(address.path.c_str(), &status) != 0)
         return errno == ENOENT ? Result<>() : Result<>(failed(address, "stat", errno));
     if (!S_ISSOCK(status.st_mode))
@@ -146,7 +146,7 @@ Result<Listener> Listener::open(ListenAddress const& listen) {
     if (::listen(fd->get(), backlog) != 0) return failed(address, "listen", errno);
     Listener listener(std::move(*fd), address);
     if (is_unix) {
-        struct stat status{};
+        struct stat status {};
         if (::lstat(address.path.c_str(), &status) == 0) {
             listener.device_ = status.st_dev;
             listener.inode_ = status.st_ino;
@@ -168,11 +168,20 @@ Result<Listener> Listener::adopt(Descriptor fd, Address address) {
     return Listener(std::move(fd), std::move(address));
 }
 
+Result<Descriptor> Listener::accept(sockaddr_storage& remote) const {
+    socklen_t size = sizeof remote;
+    Descriptor fd(
+        ::accept4(fd_.get(), reinterpret_cast<sockaddr*>(&remote), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!fd && errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+        return system_error("accept", errno);
+    return fd;
+}
+
 void Listener::close() {
     bool const made_path = fd_ && unlinks_;
     fd_.reset();
     if (!made_path) return;
-    struct stat status{};
+    struct stat status {};
     bool const ours =
         ::lstat(address_.path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
     if (ours) ::unlink(address_.path.c_str());

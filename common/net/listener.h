@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace postern::net {
 
 class Listener {
@@ -26,6 +28,9 @@ class Listener {
     // From now on connecting is refused, and the path of a socket that open() made is gone, if it is still
     // ours.
     void close();
+
+    // The next connection, which does not block; none: nobody waits. An error: out of descriptors or memory.
+    Result<Descriptor> accept(sockaddr_storage& remote) const;
 
     int descriptor() const { return fd_.get(); }
     Address const& address() const { return address_; }

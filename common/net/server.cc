@@ -43,6 +43,13 @@ void take_address(sockaddr_storage const& name, std::string& address, std::uint1
 
 } // namespace
 
+void tell_end(Log& log, std::string_view name, Peer const& peer, Error const& why) {
+    if (why.kind == ErrorKind::malformed)
+        log.warning("{}: client={} closed: {}", name, peer.to_string(), why.text);
+    else if (why.kind != ErrorKind::closed)
+        log.debug("{}: client={} closed: {}", name, peer.to_string(), why.text);
+}
+
 Peer peer_of(int fd, sockaddr_storage const& remote) {
     Peer peer;
     if (remote.ss_family == AF_INET || remote.ss_family == AF_INET6) {
@@ -186,18 +193,15 @@ Descriptor Server::accept_one(sockaddr_storage& remote) {
     epoll_event event{};
     int const ready = ::epoll_wait(poller_.get(), &event, 1, -1);
     if (ready <= 0 || stopping_) return {};
-    socklen_t size = sizeof remote;
-    Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
-                            SOCK_CLOEXEC | SOCK_NONBLOCK));
-    int const error = errno;
-    if (!fd && error != EAGAIN && error != ECONNABORTED && error != EINTR) {
-        log_.error("{}: accept: {}", name_, std::system_category().message(error));
-        // Out of descriptors or memory: what is open must end first; do not spin.
+    auto fd = listener_.accept(remote);
+    if (!fd) {
+        log_.error("{}: {}", name_, fd.error().text);
+        // What is open must end first; do not spin.
         pollfd waiting{stop_.descriptor(), POLLIN, 0};
         ::poll(&waiting, 1, 100);
     }
     listen_on(EPOLL_CTL_MOD);
-    return fd;
+    return fd ? std::move(*fd) : Descriptor();
 }
 
 void Server::serve(Worker& self, Descriptor fd, sockaddr_storage const& remote) {
@@ -226,10 +230,7 @@ void Server::converse(Worker& self, int fd, sockaddr_storage const& remote) {
         }
         auto const session = factory_(peer, waker);
         auto const done = ConnectionLoop{*session, waker, fd, fd, limits_, &stopping_}.run();
-        if (!done && done.error().kind == ErrorKind::malformed)
-            log_.warning("{}: client={} closed: {}", name_, peer.to_string(), done.error().text);
-        else if (!done && done.error().kind != ErrorKind::closed)
-            log_.debug("{}: client={} closed: {}", name_, peer.to_string(), done.error().text);
+        if (!done) tell_end(log_, name_, peer, done.error());
     } catch (std::exception const& broken) {
         log_.error("{}: client={} closed by a failure of our own: {}", name_, peer.to_string(),
                    broken.what());

@@ -42,6 +42,9 @@ struct Peer {
 // Who is at the other end of a socket that accept(2) gave; TCP_NODELAY is set on the way.
 Peer peer_of(int fd, sockaddr_storage const& remote);
 
+// The log's line about a connection that ended; none for a peer that just went.
+void tell_end(Log& log, std::string_view name, Peer const& peer, Error const& why);
+
 // Lets another thread (a hash worker, a timer) wake a session. Copies share one; outliving the connection
 // does no harm.
 class Waker {

@@ -16,15 +16,6 @@
 
 namespace postern::net {
 
-namespace {
-
-using std::chrono::milliseconds;
-
-constexpr auto look_every = milliseconds(5); // at workers that do not come back
-constexpr int quiet_looks = 100;             // then the host sleeps until all workers are busy again
-
-} // namespace
-
 Switchboard::Switchboard(Listener listener, ServerLimits limits, std::size_t workers, SessionFactory factory,
                          Log& log, Metrics& metrics, std::string name, std::size_t batch)
     : listener_(std::move(listener)), limits_(limits), least_workers_(std::max<std::size_t>(workers, 1)),
@@ -33,7 +24,7 @@ Switchboard::Switchboard(Listener listener, ServerLimits limits, std::size_t wor
                                 fmt::format("listener=\"{}\"", name_))),
       open_(metrics.gauge("postern_connections_open", "Connections open now.",
                           fmt::format("listener=\"{}\"", name_))),
-      poller_(::epoll_create1(EPOLL_CLOEXEC)) {
+      poller_(::epoll_create1(EPOLL_CLOEXEC)), crew_(log_, name_, waker_) {
     epoll_event event{EPOLLIN | EPOLLET, {.u64 = 0}}; // of no client
     if (!poller_ || ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, worker_call_.descriptor(), &event) != 0)
         throw std::system_error(errno, std::system_category(), "epoll");
@@ -42,7 +33,7 @@ Switchboard::Switchboard(Listener listener, ServerLimits limits, std::size_t wor
 Switchboard::~Switchboard() { stop(); }
 
 void Switchboard::start() {
-    add_workers(least_workers_);
+    crew_.start(least_workers_, limits_.max_connections, [this] { work(); });
     host_ = std::thread([this] { host(); });
 }
 
@@ -69,8 +60,7 @@ void Switchboard::stop() {
     Descriptor const end(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
     epoll_event event{EPOLLIN, {.u64 = 0}};
     ::epoll_ctl(poller_.get(), EPOLL_CTL_ADD, end.get(), &event);
-    for (auto& worker : workers_) worker.thread.join();
-    workers_.clear();
+    crew_.join();
     std::string buffer;
     Turns turns;
     for (take_ready(turns); !turns.empty(); take_ready(turns)) serve(turns, buffer); // what no worker came to
@@ -100,7 +90,7 @@ void Switchboard::host() {
         if (ready[0].revents != 0) waker_.clear();
         if (stopping_ && listener_.descriptor() >= 0) begin_to_stop();
         if (!stopping_ && (ready[1].revents & POLLIN) != 0) accept_one();
-        if (watched_) watch_workers();
+        crew_.look(somebody_is_ready());
         ring_alarms();
     }
 }
@@ -119,8 +109,12 @@ int Switchboard::host_timeout() {
         std::lock_guard const lock(mutex_);
         if (!alarms_.empty()) wake_up = Deadline::at(alarms_.begin()->first);
     }
-    if (watched_) wake_up = wake_up.or_after(look_every);
-    return wake_up.poll_timeout();
+    return Deadline::earlier(wake_up, Deadline::at(crew_.next_look())).poll_timeout();
+}
+
+bool Switchboard::somebody_is_ready() {
+    std::lock_guard const lock(mutex_);
+    return first_ready_ != nullptr;
 }
 
 void Switchboard::ring_alarms() {
@@ -140,20 +134,18 @@ std::shared_ptr<Caller> Switchboard::take_alarmed() {
 
 void Switchboard::accept_one() {
     sockaddr_storage remote{};
-    socklen_t size = sizeof remote;
-    Descriptor fd(::accept4(listener_.descriptor(), reinterpret_cast<sockaddr*>(&remote), &size,
-                            SOCK_CLOEXEC | SOCK_NONBLOCK));
+    auto fd = listener_.accept(remote);
     if (!fd) {
-        if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return;
-        log_.error("{}: accept: {}", name_, std::system_category().message(errno));
-        // Out of descriptors or memory: what is open must end first; do not spin.
+        log_.error("{}: {}", name_, fd.error().text);
+        // What is open must end first; do not spin.
         pollfd waiting{waker_.descriptor(), POLLIN, 0};
         ::poll(&waiting, 1, 100);
         return;
     }
+    if (!*fd) return;
     accepted_.add();
     try {
-        admit(std::move(fd), remote);
+        admit(std::move(*fd), remote);
     } catch (std::exception const& failure) {
         log_.error("{}: a new connection is closed: {}", name_, failure.what());
     }
@@ -177,51 +169,6 @@ void Switchboard::admit(Descriptor fd, sockaddr_storage const& remote) {
     if (auto begun = client->begin(std::move(session), std::move(greeting)); !begun)
         return finish(*client, begun.error());
     attend(*client);
-}
-
-// No worker came back since the last look, and none waits: whatever holds them up must not hold up others.
-void Switchboard::watch_workers() {
-    if (Clock::now() < next_look_) return;
-    next_look_ = Clock::now() + look_every;
-    auto const rounds = rounds_.load();
-    bool const busy = waiting_ == 0 || [this] {
-        std::lock_guard const lock(mutex_);
-        return first_ready_ != nullptr;
-    }();
-    bool const stuck = busy && rounds_seen_ == rounds;
-    rounds_seen_ = rounds;
-    if (stuck) add_workers(next_workers_);
-    next_workers_ = stuck ? next_workers_ * 2 : 1;
-    quiet_looks_ = busy ? 0 : quiet_looks_ + 1;
-    join_ended();
-    if (quiet_looks_ < quiet_looks) return;
-    quiet_looks_ = 0;
-    rounds_seen_.reset();
-    watched_ = false;
-}
-
-void Switchboard::add_workers(std::size_t count) {
-    std::lock_guard const lock(mutex_);
-    auto const most = std::max(least_workers_, limits_.max_connections);
-    for (; count > 0 && staying_ < most; --count) {
-        auto& worker = workers_.emplace_back();
-        try {
-            worker.thread = std::thread([this, &worker] { work(worker); });
-            ++staying_;
-        } catch (std::system_error const& failure) {
-            log_.error("{}: no more threads than {}: {}", name_, staying_, failure.what());
-            workers_.pop_back();
-            return;
-        }
-    }
-}
-
-void Switchboard::join_ended() {
-    std::lock_guard const lock(mutex_);
-    std::erase_if(workers_, [](Worker& worker) {
-        if (worker.ended) worker.thread.join();
-        return worker.ended;
-    });
 }
 
 } // namespace postern::net

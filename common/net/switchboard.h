@@ -2,13 +2,13 @@
 #pragma once
 
 #include "common/net/caller.h"
+#include "common/net/crew.h"
 #include "common/net/descriptor.h"
 #include "common/net/server.h"
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,28 +42,20 @@ class Switchboard {
 
   private:
     using Clock = Caller::Clock;
-    struct Worker {
-        std::thread thread;
-        bool ended = false;
-    };
-
     void host();
     void begin_to_stop();
     void accept_one();
     void admit(Descriptor fd, sockaddr_storage const& remote);
     int host_timeout();
-    void watch_workers();
+    bool somebody_is_ready();
     void ring_alarms();
     std::shared_ptr<Caller> take_alarmed();
-    void add_workers(std::size_t count);
-    void join_ended();
-    void work(Worker& self);
+    void work();
     using Turns = std::vector<std::shared_ptr<Caller>>;
     bool next_clients(Turns& turns);
     void make_ready(std::uint64_t id, unsigned reasons);
     void enqueue(std::shared_ptr<Caller> const& client);
     void take_ready(Turns& turns);
-    bool may_leave();
     void tell_all(unsigned reason);
     void call(Caller& client, unsigned reasons);
     void attend(Caller& client);
@@ -89,15 +81,8 @@ class Switchboard {
     Waker waker_;       // of the host: look again
     Waker worker_call_; // of a worker: there is somebody in the queue
     std::atomic<bool> stopping_{false};
-    std::atomic<bool> over_{false};          // the threads are to end
-    std::atomic<std::size_t> waiting_{0};    // workers that wait for a request
-    std::atomic<std::size_t> rounds_{0};     // requests that workers came back from
-    std::atomic<bool> watched_{false};       // the host looks whether workers come back
-    std::optional<std::size_t> rounds_seen_; // at the host's last look
-    Clock::time_point next_look_;            // the host's
-    int quiet_looks_ = 0;                    // the host's: one after the other with a worker waiting
-    std::size_t next_workers_ = 1;           // the host's: how many to add when none comes back
-    std::uint64_t last_id_ = 0;              // the host's
+    std::atomic<bool> over_{false}; // the threads are to end
+    std::uint64_t last_id_ = 0;     // the host's
     std::thread host_;
     std::mutex mutex_; // guards what follows
     std::condition_variable all_gone_;
@@ -106,8 +91,7 @@ class Switchboard {
     std::shared_ptr<Caller> first_ready_; // what threads took beyond what they serve now
     Caller* last_ready_ = nullptr;
     bool is_closed_ = false; // to new connections
-    std::list<Worker> workers_;
-    std::size_t staying_ = 0; // workers that did not decide to end
+    Crew crew_;              // goes first
 };
 
 } // namespace postern::net

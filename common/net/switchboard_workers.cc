@@ -11,7 +11,6 @@ namespace postern::net {
 
 namespace {
 
-constexpr int worker_idle_ms = 10'000;
 constexpr std::size_t largest_batch = 16;
 
 unsigned reasons_of(unsigned events) {
@@ -24,16 +23,14 @@ unsigned reasons_of(unsigned events) {
 
 } // namespace
 
-void Switchboard::work(Worker& self) {
+void Switchboard::work() {
     std::string buffer;
     Turns turns;
     turns.reserve(std::min(batch_, largest_batch)); // from here on it needs no memory
     while (next_clients(turns)) {
         serve(turns, buffer);
-        ++rounds_;
+        crew_.came_back();
     }
-    std::lock_guard const lock(mutex_);
-    self.ended = true; // from here on it touches nothing that join_ended() holds
 }
 
 // With their turns; false: the thread is to end.
@@ -42,15 +39,11 @@ bool Switchboard::next_clients(Turns& turns) {
     while (!over_) {
         take_ready(turns);
         if (!turns.empty()) return true;
-        ++waiting_;
-        int const count = ::epoll_wait(poller_.get(), events.data(),
-                                       static_cast<int>(std::min(batch_, events.size())), worker_idle_ms);
-        bool const last = --waiting_ == 0;
-        if (count == 0 && may_leave()) return false;
-        if (count <= 0) continue;
-        if (last && !watched_.exchange(true)) waker_.wake();
+        auto const count =
+            crew_.wait(poller_.get(), std::span(events).first(std::min(batch_, largest_batch)));
+        if (!count) return false;
         std::lock_guard const lock(mutex_);
-        for (auto const& event : std::span(events).first(static_cast<std::size_t>(count)))
+        for (auto const& event : std::span(events).first(*count))
             make_ready(event.data.u64, reasons_of(event.events));
     }
     return false;
@@ -76,13 +69,6 @@ void Switchboard::take_ready(Turns& turns) {
         turns.push_back(std::move(client));
     }
     if (!first_ready_) last_ready_ = nullptr;
-}
-
-bool Switchboard::may_leave() {
-    std::lock_guard const lock(mutex_);
-    if (staying_ <= least_workers_) return false;
-    --staying_;
-    return true;
 }
 
 // All are served before anything is sent: a peer that is woken by its answer costs more than the answer, and
@@ -168,10 +154,7 @@ void Switchboard::set_alarm(Caller& client) {
 
 // Nobody gets the turn any more.
 void Switchboard::finish(Caller& client, Error const& why) {
-    if (why.kind == ErrorKind::malformed)
-        log_.warning("{}: client={} closed: {}", name_, client.peer().to_string(), why.text);
-    else if (why.kind != ErrorKind::closed)
-        log_.debug("{}: client={} closed: {}", name_, client.peer().to_string(), why.text);
+    tell_end(log_, name_, client.peer(), why);
     client.end_session();
     open_.add(-1);
     std::shared_ptr<Caller> ended; // goes, with its socket, after the lock
