@@ -72,16 +72,13 @@ void Switchboard::take_ready(Turns& turns) {
 }
 
 // All are served before anything is sent: a peer that is woken by its answer costs more than the answer, and
-// when it looks for others it finds them, too.
+// when it looks for others it finds them, too. Who asks on and on takes turns with them, so that no answer
+// stays behind its questions.
 void Switchboard::serve(Turns& turns, std::string& buffer) {
-    for (auto& client : turns)
-        if (!serve_one(*client, client->asked(), buffer)) client.reset();
-    for (auto const& client : turns) {
-        bool goes_on = client && settle(*client);
-        while (goes_on && !client->nothing_asked())
-            goes_on = serve_one(*client, client->asked(), buffer) && settle(*client);
+    while (!turns.empty()) {
+        std::erase_if(turns, [&](auto const& each) { return !serve_one(*each, each->asked(), buffer); });
+        std::erase_if(turns, [&](auto const& each) { return !settle(*each) || each->nothing_asked(); });
     }
-    turns.clear();
 }
 
 // By any thread; the switchboard stays until the turn has been given back or the connection has ended.

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <condition_variable>
+#include <latch>
 #include <map>
 #include <new>
 
@@ -204,6 +205,15 @@ TEST_CASE("A stopping switchboard answers what was asked and closes what is idle
 
 namespace {
 
+// Keeps a worker and the host.
+struct Hold {
+    std::latch begun{2}, end{1};
+    void wait() {
+        begun.count_down();
+        end.wait();
+    }
+};
+
 // What a Waking session is told by the test's threads, and tells of itself.
 struct Desk {
     std::mutex mutex; // guards all below
@@ -211,6 +221,8 @@ struct Desk {
     std::map<std::string, net::Waker> wakers; // of "ask NAME"
     std::map<std::string, std::string> answers;
     int sessions = 0;
+    std::atomic<bool> calm{false};
+    std::atomic<Hold*> hold{nullptr};
 
     net::Waker waker(std::string const& name) {
         std::unique_lock lock(mutex);
@@ -233,7 +245,8 @@ struct Desk {
 };
 
 // Line by line: "ask NAME" is answered when another thread has the answer ("end" ends the session in wake()),
-// "soon" by the clock, "flood" with more than a socket takes; the others are echoed.
+// "soon" by the clock, "flood" with more than a socket takes, "restless" when the desk is calm, which it asks
+// without a pause, "hold" when the test lets it go on; the others are echoed.
 class Waking : public net::Session {
   public:
     Waking(Desk& desk, net::Waker waker) : desk_(desk), waker_(std::move(waker)) { count(1); }
@@ -253,6 +266,11 @@ class Waking : public net::Session {
             wakes_at_.reset();
             return "the clock\n";
         }
+        if (restless_) {
+            restless_ = !desk_.calm;
+            if (restless_) waker_.wake();
+            return restless_ ? "" : "calm\n";
+        }
         if (name_.empty()) return "";
         std::lock_guard const lock(desk_.mutex);
         auto const answer = desk_.answers.find(name_);
@@ -267,13 +285,19 @@ class Waking : public net::Session {
         return "sorry " + std::string(to_string(error.kind)) + "\n";
     }
     bool finished() const override { return finished_; }
-    bool busy() const override { return !name_.empty() || wakes_at_; }
+    bool busy() const override { return !name_.empty() || wakes_at_ || restless_; }
     std::optional<Deadline> wakes_at() const override { return wakes_at_; }
 
   private:
     std::string line(std::string const& text) {
         bool const is_soon = text == "soon";
         if (is_soon) wakes_at_ = Deadline::after(30ms);
+        if (text == "hold") desk_.hold.load()->wait();
+        if (text == "restless") {
+            restless_ = true;
+            waker_.wake();
+            return "";
+        }
         if (text == "flood") return std::string(4'000'000, 'x') + "\n";
         if (!text.starts_with("ask ") && !is_soon) return text + "\n";
         if (!is_soon) name_ = text.substr(4);
@@ -293,6 +317,7 @@ class Waking : public net::Session {
     std::string in_, name_;
     std::optional<Deadline> wakes_at_;
     bool finished_ = false;
+    bool restless_ = false;
 };
 
 struct WakingWorld {
@@ -308,6 +333,7 @@ struct WakingWorld {
         switchboard = std::make_unique<Switchboard>(
             std::move(*listener), limits, workers,
             [this](net::Peer const&, net::Waker waker) {
+                if (auto* hold = desk.hold.load()) hold->wait();
                 return std::make_unique<Waking>(desk, std::move(waker));
             },
             log, metrics, "test", 8);
@@ -463,4 +489,22 @@ TEST_CASE("A peer that reads slowly gets all of a long answer") {
     std::string got;
     while (!got.ends_with("next\n")) got += slow.receive();
     CHECK(got == std::string(4'000'000, 'x') + "\nnext\n");
+}
+
+TEST_CASE("The answers of those who were served together do not wait for one who is woken on and on") {
+    WakingWorld world({}, 1);
+    Greeted held(world), restless(world), other(world);
+    Hold hold;
+    world.desk.hold = &hold;
+    held.send("hold\n");
+    Client late(world); // the host has it in hand, and adds no worker
+    hold.begun.wait();
+    restless.send("restless\n");
+    other.send("x\n");
+    hold.end.count_down();
+    CHECK(other.receive() == "x\n");
+    world.desk.calm = true;
+    CHECK(restless.receive() == "calm\n");
+    CHECK(held.receive() == "hold\n");
+    CHECK(late.receive() == "hello\n");
 }
