@@ -38,7 +38,11 @@ Workers::Workers(WorkerLimits limits, Metrics& metrics, std::string_view pool)
     : limits_(limits), waiting_gauge_(metrics.gauge(
                            "auth_jobs_waiting", "Logins and lookups that wait for a worker.", label(pool))),
       refused_(metrics.counter("auth_jobs_refused_total",
-                               "Logins and lookups refused because the queue was full.", label(pool))) {}
+                               "Logins and lookups refused because the queue was full.", label(pool))),
+      failed_(metrics.counter("auth_jobs_failed_total",
+                              "Logins and lookups that failed in a way nobody thought of.", label(pool))) {
+    threads_.reserve(limits_.threads);
+}
 
 Workers::~Workers() {
     {
@@ -58,10 +62,26 @@ bool Workers::submit(std::string_view key, std::unique_ptr<Job>&& job) {
         refused_.add();
         return false;
     }
-    queues_[std::string(key)].jobs.push_back({std::move(job), Clock::now()});
+    auto const is_first = threads_.empty();
+    if (is_first && !begin_another()) {
+        refused_.add();
+        return false;
+    }
+    auto& mine_last = queues_[std::string(key)].jobs.emplace_back();
+    mine_last = {std::move(job), Clock::now()};
     waiting_gauge_.set(static_cast<std::int64_t>(++waiting_));
-    call_another(lock);
+    if (!is_first) call_another(lock);
     return true;
+}
+
+// False: the system has no more threads, and those that there are do the work.
+bool Workers::begin_another() {
+    try {
+        threads_.emplace_back([this] { run(); });
+        return true;
+    } catch (std::exception const&) {
+        return false;
+    }
 }
 
 Workers::Queues::iterator Workers::next_eligible() {
@@ -86,7 +106,7 @@ bool Workers::wants_another() {
 // Lets go of the lock first: who is woken wants it.
 void Workers::call_another(Lock& lock) {
     if (!wants_another()) return;
-    if (idle_ == 0 && threads_.size() < limits_.threads) threads_.emplace_back([this] { run(); });
+    if (idle_ == 0 && threads_.size() < limits_.threads) begin_another();
     bool const somebody_waits = idle_ > 0;
     lock.unlock();
     if (somebody_waits) work_.notify_one();
@@ -157,6 +177,18 @@ void Workers::give_back(std::string const& key, std::size_t weight) {
     if (done->second.running == 0 && done->second.jobs.empty()) queues_.erase(done);
 }
 
+// Jobs answer for their own failures; one that does not costs no thread and none of its key's share.
+void Workers::work(Taken taken) {
+    try {
+        if (taken.others.empty())
+            taken.first->run();
+        else
+            taken.first->run_with(std::move(taken.others));
+    } catch (std::exception const&) {
+        failed_.add();
+    }
+}
+
 void Workers::run() {
     Lock lock(mutex_);
     for (auto queue = wait_for_job(lock); queue != queues_.end(); queue = wait_for_job(lock)) {
@@ -165,11 +197,7 @@ void Workers::run() {
         auto const taken_weight = weight(*taken.first);
         call_another(lock); // the next one may have waited too long as well, or be another's turn now
         if (lock) lock.unlock();
-        if (taken.others.empty())
-            taken.first->run();
-        else
-            taken.first->run_with(std::move(taken.others));
-        taken = {}; // what it holds goes before the lock is taken again
+        work(std::move(taken)); // what it holds goes before the lock is taken again
         lock.lock();
         give_back(key, taken_weight);
     }

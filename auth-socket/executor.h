@@ -77,6 +77,7 @@ class Workers final : public Executor {
     using Queues = std::map<std::string, Queue, std::less<>>;
     using Lock = std::unique_lock<std::mutex>;
     void run();
+    void work(Taken taken);
     Queues::iterator next_eligible();
     Queues::iterator next_at_once();
     Queues::iterator wait_for_job(Lock& lock);
@@ -84,6 +85,7 @@ class Workers final : public Executor {
     void take_kin(Taken& taken);
     std::unique_ptr<Job> pop(Queue& queue);
     void give_back(std::string const& key, std::size_t weight);
+    bool begin_another();
     bool wants_another();
     void call_another(Lock& lock);
     std::size_t share() const { return limits_.threads - limits_.threads / 4; }
@@ -91,6 +93,7 @@ class Workers final : public Executor {
     WorkerLimits const limits_;
     Gauge& waiting_gauge_;
     Counter& refused_;
+    Counter& failed_;
     std::mutex mutex_; // guards all below
     std::condition_variable work_;
     Queues queues_;

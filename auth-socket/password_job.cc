@@ -40,10 +40,12 @@ void PasswordJob::run_with(std::vector<std::unique_ptr<Job>> others) {
     wipe_stack_below();
 }
 
+// Who goes alone takes its authority along, and a reload may leave it no other owner.
 void PasswordJob::look_up(std::span<PasswordJob* const> jobs) {
+    auto const authority = authority_;
     std::vector<Request*> requests;
     for (auto* job : jobs) requests.push_back(&job->request_);
-    authority_->look_up(requests, [jobs](std::span<std::size_t const> held_up) {
+    authority->look_up(requests, [jobs](std::span<std::size_t const> held_up) {
         for (auto const which : held_up) jobs[which]->go_alone();
         for (auto* job : jobs) { // it may take a while until the last answer is there
             if (!job->request_.looked_up) continue;
@@ -65,15 +67,21 @@ void PasswordJob::judge() {
 }
 
 void PasswordJob::go_alone() {
-    auto const key = request_.turn();
-    auto alone = std::make_unique<PasswordJob>(std::move(*this));
-    alone->kind_ = nullptr;
-    done_ = nullptr;
-    std::unique_ptr<Job> job = std::move(alone);
-    if (executor_->submit(key, std::move(job))) return;
-    auto& refused = static_cast<PasswordJob&>(*job);
-    log_->warning("auth: login{}: too many logins wait, this one is refused for now",
-                  refused.request_.log_name());
+    std::unique_ptr<Job> job;
+    try {
+        auto const key = request_.turn();
+        auto alone = std::make_unique<PasswordJob>(std::move(*this));
+        alone->kind_ = nullptr;
+        done_ = nullptr;
+        job = std::move(alone);
+        if (executor_->submit(key, std::move(job))) return;
+        auto& refused = static_cast<PasswordJob&>(*job);
+        log_->warning("auth: login{}: too many logins wait, this one is refused for now",
+                      refused.request_.log_name());
+    } catch (std::exception const& exception) {
+        log_->error("auth: a login cannot be looked up alone: {}", exception.what());
+    }
+    auto& refused = job ? static_cast<PasswordJob&>(*job) : *this;
     refused.outcome_ = Outcome{};
     refused.end();
 }

@@ -9,7 +9,10 @@
 #include <latch>
 #include <semaphore>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
+
+#include <pthread.h>
 
 using namespace postern;
 using namespace postern::auth_socket;
@@ -150,6 +153,75 @@ TEST_CASE("jobs of one kind that wait are run together, the addresses in turn; o
     gate.count_down();
     done.wait();
     CHECK(told == std::vector<std::string>{"a1 d1 a2", "b1", "c1", "a3"});
+}
+
+namespace {
+
+// While it lives the system gives no thread: no stack is as large as this.
+class NoMoreThreads {
+  public:
+    NoMoreThreads() {
+        pthread_getattr_default_np(&usual_);
+        pthread_attr_t huge;
+        pthread_attr_init(&huge);
+        pthread_attr_setstacksize(&huge, std::size_t{1} << 60);
+        pthread_setattr_default_np(&huge);
+        pthread_attr_destroy(&huge);
+    }
+    ~NoMoreThreads() {
+        pthread_setattr_default_np(&usual_);
+        pthread_attr_destroy(&usual_);
+    }
+    NoMoreThreads(NoMoreThreads const&) = delete;
+    NoMoreThreads& operator=(NoMoreThreads const&) = delete;
+
+  private:
+    pthread_attr_t usual_{};
+};
+
+} // namespace
+
+TEST_CASE("where the system gives no more threads, those that there are do the work") {
+    Metrics metrics;
+    Workers workers({.threads = 3}, metrics);
+    std::latch begun(1), gate(1), done(3);
+    REQUIRE(workers.submit("a", [&] {
+        begun.count_down();
+        gate.wait();
+        done.count_down();
+    }));
+    begun.wait();
+    {
+        NoMoreThreads const now;
+        REQUIRE_THROWS_AS(std::thread([] {}), std::system_error);
+        REQUIRE(workers.submit("b", [&] { done.count_down(); }));
+        REQUIRE(workers.submit("c", [&] { done.count_down(); }));
+        gate.count_down();
+        done.wait();
+    }
+    SUCCEED();
+}
+
+TEST_CASE("where the system gives no thread at all, a job is refused, and the next one is not") {
+    Metrics metrics;
+    Workers workers({}, metrics);
+    std::latch done(1);
+    {
+        NoMoreThreads const now;
+        CHECK_FALSE(workers.submit("a", [&] { FAIL("it was refused"); }));
+    }
+    REQUIRE(workers.submit("a", [&] { done.count_down(); }));
+    done.wait();
+}
+
+TEST_CASE("a job that fails ends no thread, and its address keeps its share") {
+    Metrics metrics;
+    Workers workers({.threads = 1}, metrics);
+    for (int i = 0; i < 5; ++i) REQUIRE(workers.submit("a", [] { throw std::runtime_error("no memory"); }));
+    std::latch done(1);
+    REQUIRE(workers.submit("a", [&] { done.count_down(); }));
+    done.wait();
+    CHECK(metrics.text().contains("auth_jobs_failed_total{pool=\"lookups\"} 5\n"));
 }
 
 TEST_CASE("a job that is refused stays with who brought it") {

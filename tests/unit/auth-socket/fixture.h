@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,14 @@ class HandExecutor final : public Executor {
   public:
     bool at_once = true;
     bool full = false;
+    bool breaks = false;
     std::vector<std::string> keys;
 
     using Executor::submit;
     bool submit(std::string_view key, std::unique_ptr<Job>&& job) override {
         keys.emplace_back(key);
         if (full) return false;
+        if (breaks) throw std::bad_alloc();
         if (at_once)
             job->run();
         else

@@ -51,6 +51,7 @@ struct Office {
     std::shared_ptr<Passdb const> database = desk;
     std::map<std::string, Verdict> verdicts; // by the name the client gave
     std::vector<std::unique_ptr<Job>> jobs;
+    std::vector<std::weak_ptr<Authority const>> authorities; // of each job
 
     Office() { desk->users->rows = house.users->rows; }
 
@@ -58,6 +59,7 @@ struct Office {
         auto const authority =
             std::make_shared<Authenticator>(AuthenticatorSettings{}, std::vector{passdb(database)},
                                             std::vector<ConfiguredUserdb>{}, house.hashing, house.log);
+        authorities.push_back(authority);
         Request request;
         request.original_user = user;
         request.mechanism = "PLAIN";
@@ -145,6 +147,29 @@ TEST_CASE("who cannot go alone because too many wait is told to try again later"
     CHECK(office.house.log.expect("login(alice@example.com): too many logins wait"));
     CHECK(office.verdicts == std::map<std::string, Verdict>{{"alice@example.com", Verdict::temporary},
                                                             {"plain@example.com", Verdict::ok}});
+}
+
+TEST_CASE("who cannot go alone for want of memory is told to try again later, and the others are answered") {
+    Office office;
+    office.house.executor.breaks = true;
+    office.add("alice@example.com", "secret");
+    office.add("plain@example.com", "secret");
+    office.run();
+    CHECK(office.house.log.expect("a login cannot be looked up alone"));
+    CHECK(office.verdicts == std::map<std::string, Verdict>{{"alice@example.com", Verdict::temporary},
+                                                            {"plain@example.com", Verdict::ok}});
+}
+
+TEST_CASE("an authority that a reload has replaced lives until its lookup ends, also when all go alone") {
+    Office office;
+    office.desk->held_up = {"alice@example.com"};
+    bool was_alive = false;
+    office.desk->afterwards = [&] { was_alive = !office.authorities.front().expired(); };
+    office.add("alice@example.com", "secret");
+    office.run();
+    CHECK(was_alive);
+    CHECK(office.verdicts.size() == 1);
+    CHECK(office.authorities.front().expired());
 }
 
 TEST_CASE("only logins whose first question is a plain one have a kind") {
