@@ -98,7 +98,21 @@ std::shared_ptr<Configuration const> AuthService::finished(Configuration configu
         configuration.authority = std::make_shared<PolicedAuthority const>(
             configuration.users.authenticator, std::move(server), web_workers_, log_);
     }
+    if (configuration.users.cache) {
+        std::lock_guard const lock(configuration_mutex_);
+        std::erase_if(caches_, [](auto const& each) { return each.expired(); });
+        caches_.push_back(configuration.users.cache);
+    }
     return std::make_shared<Configuration const>(std::move(configuration));
+}
+
+// Login processes keep their connections for days, and with them the users of their first day.
+std::size_t AuthService::flush_caches(std::vector<std::string> const& users) {
+    std::lock_guard const lock(configuration_mutex_);
+    std::size_t count = 0;
+    for (auto const& each : caches_)
+        if (auto const cache = each.lock()) count += cache->flush(users);
+    return count;
 }
 
 std::shared_ptr<Configuration const> AuthService::current() const {
@@ -155,14 +169,11 @@ Result<> AuthService::adopt_listeners() {
     return {};
 }
 
-MasterSettings AuthService::master_settings(ListenerSettings const& listener) const {
+MasterSettings AuthService::master_settings(ListenerSettings const& listener) {
     MasterSettings settings;
     settings.master_role = listener.role == Role::master;
-    settings.flush_cache = [this](std::vector<std::string> const& users) {
-        auto const cache = current()->users.cache;
-        return cache ? cache->flush(users) : 0;
-    };
-    struct stat status {};
+    settings.flush_cache = [this](std::vector<std::string> const& users) { return flush_caches(users); };
+    struct stat status{};
     auto const& path = listener.address.address.path;
     if (!path.empty() && ::stat(path.c_str(), &status) == 0) {
         settings.checks_peer = (status.st_mode & 0777) == 0666;

@@ -54,16 +54,18 @@ class AuthService final : public daemon::Service {
     std::shared_ptr<Tokens const> read_tokens() const;
     std::shared_ptr<Configuration const> current() const;
     std::shared_ptr<Configuration const> finished(Configuration configuration);
+    std::size_t flush_caches(std::vector<std::string> const& users);
     net::SessionFactory factory(ListenerSettings const& listener);
-    MasterSettings master_settings(ListenerSettings const& listener) const;
+    MasterSettings master_settings(ListenerSettings const& listener);
 
     OwnSettings const own_;
     Loader const loader_;
     Helper& helper_;
     Log& log_;
     Metrics& metrics_;
-    mutable std::mutex configuration_mutex_; // guards configuration_
+    mutable std::mutex configuration_mutex_; // guards configuration_ and caches_
     std::shared_ptr<Configuration const> configuration_;
+    std::vector<std::weak_ptr<AuthCache>> caches_; // also those of connections from before a reload
     TimeSource const now_;
     Logins logins_;
     Penalties penalties_;

@@ -44,8 +44,10 @@ AuthCache::Entries::iterator AuthCache::drop(Entries::iterator at) {
     return entries_.erase(at);
 }
 
-void AuthCache::keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows) {
+void AuthCache::keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows,
+                     std::uint64_t flushes) {
     std::lock_guard const lock(mutex_);
+    if (flushes != flushes_) return;
     if (auto const old = entries_.find(key); old != entries_.end()) drop(old);
     auto const size = octets(key, rows);
     auto const ttl = rows.empty() ? settings_.negative_ttl : settings_.ttl;
@@ -78,6 +80,7 @@ void AuthCache::note(std::string_view key, bool matched) {
 
 std::size_t AuthCache::flush(std::span<std::string const> users) {
     std::lock_guard const lock(mutex_);
+    ++flushes_;
     std::size_t count = 0;
     for (auto at = entries_.begin(); at != entries_.end();) {
         auto const goes = users.empty() || std::ranges::find(users, at->second.user) != users.end();
@@ -98,8 +101,9 @@ std::optional<std::string> CachedPassdb::key(Request const& request) const {
 }
 
 Result<std::vector<Fields>> CachedPassdb::ask(Request const& request, std::string const& key) const {
+    auto const flushes = cache_->flushes();
     auto rows = database_->lookup(request);
-    if (rows) cache_->keep(key, request.user, *rows);
+    if (rows) cache_->keep(key, request.user, *rows, flushes);
     return rows;
 }
 
@@ -142,12 +146,12 @@ bool CachedPassdb::answers_together(Request const& request) const {
 class CachedPassdb::Keeper final : public Passdb::Answers {
   public:
     Keeper(CachedPassdb const& passdb, std::span<Request const* const> requests, Passdb::Answers& to)
-        : passdb_(passdb), requests_(requests), to_(to) {}
+        : passdb_(passdb), requests_(requests), to_(to), flushes_(passdb.cache_->flushes()) {}
     void answer(std::size_t which, Result<std::vector<Fields>> rows) override {
         auto const& request = *requests_[which];
         auto const mine = passdb_.key(request);
         if (mine) passdb_.cache_->count(AuthCache::Use::miss);
-        if (mine && rows) passdb_.cache_->keep(*mine, request.user, *rows);
+        if (mine && rows) passdb_.cache_->keep(*mine, request.user, *rows, flushes_);
         to_.answer(which, std::move(rows));
     }
     void held_up(std::vector<std::size_t> which) override { to_.held_up(std::move(which)); }
@@ -156,6 +160,7 @@ class CachedPassdb::Keeper final : public Passdb::Answers {
     CachedPassdb const& passdb_;
     std::span<Request const* const> requests_;
     Passdb::Answers& to_;
+    std::uint64_t const flushes_;
 };
 
 void CachedPassdb::lookup_all(std::span<Request const* const> requests, Answers& answers) const {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
@@ -42,7 +43,10 @@ class AuthCache {
     // What became of a lookup, for the metrics.
     enum class Use { hit, miss, stale };
     void count(Use use) { uses_[static_cast<std::size_t>(use)]->add(); }
-    void keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows);
+    // Taken before the database is asked: what it said before a flush is not kept after it.
+    std::uint64_t flushes() const { return flushes_; }
+    void keep(std::string const& key, std::string const& user, std::vector<Fields> const& rows,
+              std::uint64_t flushes);
     void note(std::string_view key, bool matched);
     // All of it, or what belongs to these users. Gives how many went.
     std::size_t flush(std::span<std::string const> users);
@@ -70,6 +74,7 @@ class AuthCache {
     Entries entries_;
     std::list<std::string> order_; // keys; those at the beginning go first
     std::size_t used_ = 0;
+    std::atomic<std::uint64_t> flushes_{0};
 };
 
 // A passdb whose answers are kept. One whose cache_key() is absent is asked every time.

@@ -1,5 +1,6 @@
 """auth-socket between real peers: Postfix with swaks, doveadm, and a Dovecot whose logins go through it."""
 
+import base64
 import grp
 import imaplib
 import os
@@ -60,6 +61,38 @@ class AuthSocketTest(SystemTest):
 
     def daemon(self, configuration, own=""):
         return self.enterContext(Daemon(self.box, "auth-socket", ["-c", configuration, "-o", self.own(own)]))
+
+
+class CacheTest(AuthSocketTest):
+    def test_a_flush_reaches_connections_from_before_a_reload(self):
+        users, run = self.database(), self.box.directory("run")
+        auth = self.daemon(self.configuration(users, f"""\
+base_dir = {run}
+auth_cache_size = 1M
+auth_failure_delay = 0
+service auth {{
+  unix_listener auth-client {{
+  }}
+  unix_listener auth-master {{
+  }}
+}}
+"""))
+        with Talk(run / "auth-client") as client, Talk(run / "auth-master") as master:
+            def answer(number, password):
+                response = base64.b64encode(f"\0bob@example.com\0{password}".encode()).decode()
+                return client.send(f"AUTH\t{number}\tPLAIN\tservice=smtp\tresp={response}\n").line().split("\t")[0]
+
+            client.lines("DONE")
+            client.send("VERSION\t1\t1\nCPID\t1\n")
+            auth.reload()
+            wait_until(lambda: "configuration reloaded" in auth.log(), 10, "the reload")
+            self.assertEqual(answer(1, "secret"), "OK")
+            users.execute("UPDATE users SET password = '{PLAIN}new' WHERE email = 'bob@example.com'")
+            self.assertEqual(answer(2, "secret"), "OK")  # as kept
+            master.lines("SPID")
+            master.send("VERSION\t1\t1\nCACHE-FLUSH\t7\tbob@example.com\n")
+            self.assertEqual(master.line(), "OK\t7\t1")
+            self.assertEqual([answer(3, "secret"), answer(4, "new")], ["FAIL", "OK"])
 
 
 class PostfixTest(AuthSocketTest):

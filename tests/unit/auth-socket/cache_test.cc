@@ -4,6 +4,8 @@
 #include "tests/unit/auth-socket/fixture.h"
 #include "tests/unit/support/catch.h"
 
+#include <functional>
+
 using namespace postern;
 using namespace postern::auth_socket;
 using namespace postern::auth_socket::test;
@@ -15,8 +17,11 @@ namespace {
 class KeyedUsers final : public Passdb {
   public:
     std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
+    std::function<void()> meanwhile = [] {}; // between the database's answer and its arrival
     Result<std::vector<Fields>> lookup(Request const& request) const override {
-        return users->lookup(request);
+        auto rows = users->lookup(request);
+        meanwhile();
+        return rows;
     }
     std::optional<std::string> cache_key(Request const& request) const override { return request.user; }
 };
@@ -161,6 +166,18 @@ TEST_CASE("a flush takes all, or the answers of the users it names") {
     CHECK(cached.cache->flush(mine) == 1);
     CHECK(cached.cache->flush({}) == 1);
     CHECK(cached.cache->size() == 0);
+}
+
+TEST_CASE("what the database said before a flush is not kept after it") {
+    Cached cached;
+    cached.database->meanwhile = [&] {
+        cached.set("two");
+        cached.cache->flush(std::vector<std::string>{"a@x"});
+    };
+    CHECK(cached.check("one") == Verdict::ok); // it was when the question was asked
+    cached.database->meanwhile = [] {};
+    CHECK(cached.check("one") == Verdict::password_mismatch);
+    CHECK(cached.check("two") == Verdict::ok);
 }
 
 TEST_CASE("the cache keeps to its size, and the entry unused longest goes") {

@@ -88,7 +88,8 @@ TEST_CASE("AUTH is malformed without a service, with a bad id, and with fields a
         CHECK(command.error().kind == ErrorKind::malformed);
     }
     CHECK(auth_command(line_fields("AUTH\t1\tPLAIN\tprotocol=imap"), 1)->client.service == "imap");
-    CHECK(auth_command(line_fields("AUTH\t1\tPLAIN\tservice="), 1)); // Postfix with an empty smtpd_sasl_service
+    CHECK(
+        auth_command(line_fields("AUTH\t1\tPLAIN\tservice="), 1)); // Postfix with an empty smtpd_sasl_service
 }
 
 TEST_CASE("only major version 1 is taken") {

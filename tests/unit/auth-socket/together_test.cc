@@ -20,6 +20,7 @@ class Desk final : public Passdb {
     std::shared_ptr<MemoryUsers> users = std::make_shared<MemoryUsers>();
     std::set<std::string> held_up;            // users
     std::function<void()> afterwards = [] {}; // once these are told
+    std::function<void()> meanwhile = [] {};  // before any answer arrives
     bool throws = false;
     mutable std::vector<std::string> together, alone; // who was asked for
 
@@ -32,6 +33,7 @@ class Desk final : public Passdb {
     void lookup_all(std::span<Request const* const> requests, Answers& answers) const override {
         if (throws) throw std::runtime_error("out of memory");
         std::vector<std::size_t> late;
+        meanwhile();
         for (std::size_t i = 0; i < requests.size(); ++i) {
             together.push_back(requests[i]->user);
             if (held_up.contains(requests[i]->user))
@@ -213,4 +215,17 @@ TEST_CASE("what was looked up together is kept, and what is kept is not looked u
     CHECK(office.jobs.front()->kind() == nullptr);
     office.jobs.front()->run();
     CHECK(office.verdicts["plain@example.com"] == Verdict::password_mismatch);
+}
+
+TEST_CASE("what was looked up together and is flushed before it arrives is not kept") {
+    Office office;
+    auto const cache =
+        std::make_shared<AuthCache>(CacheSettings{100'000, 1h, 1h}, office.house.clock, office.house.metrics);
+    office.database = std::make_shared<CachedPassdb>(office.desk, cache, "0");
+    office.desk->meanwhile = [&] { cache->flush({}); };
+    office.add("plain@example.com", "secret");
+    office.add("alice@example.com", "secret");
+    office.run();
+    CHECK(office.verdicts.size() == 2);
+    CHECK(cache->size() == 0);
 }
