@@ -97,14 +97,15 @@ void Switchboard::attend(Caller& client) {
     } while (!client.nothing_asked());
 }
 
-// The turn goes along.
+// The turn goes along: whoever takes it may end the last connection, and after it the switchboard.
 void Switchboard::hand_over(Caller& client, unsigned reasons) {
+    auto const worker_call = worker_call_;
     client.ask_again(reasons);
     {
         std::lock_guard const lock(mutex_);
         enqueue(clients_.at(client.id()));
     }
-    worker_call_.wake();
+    worker_call.wake();
 }
 
 bool Switchboard::serve_one(Caller& client, unsigned reasons, std::string& buffer) {
