@@ -130,7 +130,9 @@ class ListenerReader {
     void add_inet(Block const& block) {
         check_names(block, {"name", "port", "address", "listen", "ssl", "reuse_port", "haproxy", "type"});
         auto const* port = block.assignment("port");
-        if (port == nullptr) return complain(problems_, block.place, "inet_listener without a port");
+        if (port == nullptr) // Dovecot's default is 0, none
+            return problems_.push_back({Problem::Severity::warning, block.place,
+                                        "inet_listener: without a port it listens nowhere"});
         auto const number = parse_number<std::uint16_t>(port->value);
         if (!number) return complain(problems_, port->place, "port: not a port: " + printable(port->value));
         if (*number == 0) return;

@@ -68,8 +68,17 @@ TEST_CASE("every mistake is told with its line") {
           "d.conf:6: deny: \"perhaps\" is neither yes nor no\n"
           "d.conf:7: result_success: unknown value \"yes\"\n"
           "d.conf:11: mode: \"rw\" is not an octal mode such as 0660\n"
-          "d.conf:13: inet_listener without a port\n");
+          "d.conf:13: warning: inet_listener: without a port it listens nowhere\n");
     CHECK(read("").told().contains("no passdb { } block"));
+}
+
+TEST_CASE("an inet_listener without a port, or with port 0, listens nowhere and stops nobody") {
+    for (std::string const port : {"", "    port = 0\n"}) {
+        auto const conf =
+            read(std::string(users) + "service auth {\n  inet_listener y {\n" + port + "  }\n}\n");
+        CHECK_FALSE(config::has_errors(conf.problems));
+        for (auto const& listener : conf.settings.listeners) CHECK(listener.address.address.port == 0);
+    }
 }
 
 TEST_CASE("what Dovecot had and Postern does not act on is a warning that says why") {
