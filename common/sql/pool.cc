@@ -93,6 +93,21 @@ class Tally final : public Answers {
 
 } // namespace
 
+// Without memory the lease goes, and its place with it; else the pool would be short of one for ever.
+template <class Question>
+std::invoke_result_t<Question> Pool::Impl::ask(Lease& lease, Question const& question) {
+    busy_.add(1);
+    try {
+        auto answer = question();
+        busy_.add(-1);
+        return answer;
+    } catch (...) {
+        busy_.add(-1);
+        give_up(std::move(lease), Error{}, false);
+        throw;
+    }
+}
+
 // Only the programs that ask several at once have it.
 Counter& Pool::Impl::batched() {
     if (batched_ == nullptr)
@@ -114,9 +129,7 @@ void Pool::Impl::query_all(std::span<Query const> queries, Answers& answers) {
     }
     batched().add(queries.size());
     Tally tally(answers, hosts_[lease->host].name, queries.size());
-    busy_.add(1);
-    auto const done = lease->connection->query_all(queries, tally);
-    busy_.add(-1);
+    auto const done = ask(*lease, [&] { return lease->connection->query_all(queries, tally); });
     bool const late =
         std::ranges::all_of(queries, [](Query const& query) { return query.deadline.expired(); });
     bool const failed = !done && done.error().kind != ErrorKind::permanent;
@@ -145,9 +158,7 @@ Result<Rows> Pool::Impl::try_query(Statement const& statement, std::span<std::st
         auto lease = acquire(deadline);
         if (!lease) return std::unexpected(std::move(lease).error());
         auto const asked = Clock::now();
-        busy_.add(1);
-        auto rows = lease->connection->query(statement, values, deadline);
-        busy_.add(-1);
+        auto rows = ask(*lease, [&] { return lease->connection->query(statement, values, deadline); });
         if (rows || rows.error().kind == ErrorKind::permanent) {
             if (rows) rows->server = hosts_[lease->host].name;
             give_back(std::move(*lease));

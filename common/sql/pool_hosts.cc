@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 
 namespace postern::sql {
 
@@ -22,6 +23,15 @@ int rank(ServerSettings const& server) {
 
 } // namespace
 
+// A driver that finds no memory, or no room for a thread, is one that could not connect.
+Result<std::unique_ptr<Connection>> Pool::Impl::connect_to(Host const& host, Deadline deadline) {
+    try {
+        return settings_.connector(host.server, deadline);
+    } catch (std::exception const& failure) {
+        return temporary(host.name + ": " + failure.what());
+    }
+}
+
 // Absent: that host failed, and the caller looks again.
 Result<std::optional<Pool::Impl::Lease>> Pool::Impl::connect_one(Lock& lock, Deadline deadline) {
     bool const late = deadline.expired();
@@ -37,7 +47,7 @@ Result<std::optional<Pool::Impl::Lease>> Pool::Impl::connect_one(Lock& lock, Dea
     ++total_;
     ++connecting_;
     lock.unlock();
-    auto made = settings_.connector(host.server, deadline.or_after(settings_.connect_timeout));
+    auto made = connect_to(host, deadline.or_after(settings_.connect_timeout));
     lock.lock();
     --connecting_;
     if (made) {

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace postern::sql {
@@ -65,11 +66,14 @@ class Pool::Impl {
     using Lock = std::unique_lock<std::mutex>;
     Result<Rows> try_query(Statement const& statement, std::span<std::string const> values,
                            Deadline deadline);
+    template <class Question>
+    std::invoke_result_t<Question> ask(Lease& lease, Question const& question);
     Result<Lease> acquire(Deadline deadline);
     std::optional<Lease> take_idle(Lock& lock);
     Result<std::optional<Lease>> wait(Lock& lock, Deadline deadline);
     void call_next(std::optional<Lease> lease = {});
     void make_room();
+    Result<std::unique_ptr<Connection>> connect_to(Host const& host, Deadline deadline);
     Result<std::optional<Lease>> connect_one(Lock& lock, Deadline deadline);
     std::optional<std::size_t> choose_host();
     void give_back(Lease lease);

@@ -9,6 +9,7 @@
 #include <future>
 #include <map>
 #include <mutex>
+#include <new>
 #include <thread>
 
 using namespace postern;
@@ -32,6 +33,7 @@ struct World {
     int running = 0;
     bool hold = false; // queries wait until released
     bool refuses = false;
+    int without_memory = 0;  // so many connects and queries find none
     int dies_after = -1;     // that many queries the servers restart; -1: never
     bool shows_death = true; // healthy() knows about a restart
 };
@@ -58,6 +60,7 @@ class FakeConnection final : public sql::Connection {
         --world_.running;
         if (!released) return temporary("too slow");
         if (world_.down[host_] || world_.generation[host_] != generation_) return temporary("gone");
+        if (world_.without_memory-- > 0) throw std::bad_alloc();
         if (world_.refuses) return permanent("syntax error");
         return Rows{{"host"}, {{host_}}};
     }
@@ -87,6 +90,7 @@ sql::PoolSettings settings(World& world, std::vector<std::string> const& hosts) 
             std::lock_guard const lock(world.mutex);
             ++world.connects[server.host];
             if (world.down[server.host]) return temporary("connection refused");
+            if (world.without_memory-- > 0) throw std::bad_alloc();
         }
         return std::make_unique<FakeConnection>(world, server.host);
     };
@@ -234,6 +238,27 @@ TEST_CASE("A caller who finds every connection busy waits for its deadline and i
     world.changed.notify_all();
     for (auto& thread : threads) thread.join();
     CHECK(ask(pool) == "a");
+}
+
+TEST_CASE("What finds no memory fails alone, and the pool keeps the room for its connection") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    auto small = settings(world, {"a"});
+    small.size = 1;
+    small.retry_interval = 0ms;
+    sql::Pool pool(small, log, metrics);
+    world.without_memory = 1; // for the first connection
+    CHECK(ask(pool, 1s) == "a");
+    CHECK(log.expect("connect to mysql server a: std::bad_alloc; pool=test"));
+    world.without_memory = 1; // for the answer
+    CHECK_THROWS_AS(ask(pool), std::bad_alloc);
+    CHECK(ask(pool, 1s) == "a");
+    world.without_memory = 1;
+    CHECK_THROWS_AS(ask_all(pool, 2), std::bad_alloc);
+    CHECK(ask(pool, 1s) == "a");
+    CHECK(metrics.text().contains("postern_sql_connections{pool=\"test\"} 1"));
+    CHECK(metrics.text().contains("postern_sql_connections_busy{pool=\"test\"} 0"));
 }
 
 TEST_CASE("A restarted server costs no query, whether its closing is seen or not") {
