@@ -235,7 +235,7 @@ Result<> AuthService::reload() {
         return permanent("the configuration has errors; the old one stays in use");
     auto whole = finished(std::move(fresh));
     std::lock_guard const lock(configuration_mutex_);
-    configuration_ = std::move(whole);
+    configuration_.swap(whole); // the old one goes, with its database connections, after the lock
     return {};
 }
 

@@ -194,6 +194,7 @@ Descriptor Server::accept_one(sockaddr_storage& remote) {
     int const ready = ::epoll_wait(poller_.get(), &event, 1, -1);
     if (ready <= 0 || stopping_) return {};
     auto fd = listener_.accept(remote);
+    if (fd && *fd) accepted_.add(); // before anybody can take the next one
     if (!fd) {
         log_.error("{}: {}", name_, fd.error().text);
         // What is open must end first; do not spin.
@@ -205,7 +206,6 @@ Descriptor Server::accept_one(sockaddr_storage& remote) {
 }
 
 void Server::serve(Worker& self, Descriptor fd, sockaddr_storage const& remote) {
-    accepted_.add();
     open_.add(1);
     converse(self, fd.get(), remote);
     {

@@ -59,7 +59,7 @@ class Switchboard {
     void tell_all(unsigned reason);
     void call(Caller& client, unsigned reasons);
     void attend(Caller& client);
-    void hand_over(Caller& client, unsigned reasons);
+    bool hand_over(Caller& client, unsigned reasons);
     void serve(Turns& turns, std::string& buffer);
     bool serve_one(Caller& client, unsigned reasons, std::string& buffer);
     bool settle(Caller& client);

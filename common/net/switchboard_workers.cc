@@ -90,22 +90,28 @@ void Switchboard::call(Caller& client, unsigned reasons) {
 void Switchboard::attend(Caller& client) {
     std::string nothing_is_read;
     do {
-        auto const reasons = client.asked();
+        auto reasons = client.asked();
         bool const is_to_be_read = (reasons & (Caller::readable | Caller::hung_up)) != 0;
-        if (is_to_be_read && (reasons & Caller::leave) == 0) return hand_over(client, reasons);
+        if (is_to_be_read && (reasons & Caller::leave) == 0) {
+            if (hand_over(client, reasons)) return;
+            reasons |= Caller::leave;
+        }
         if (!serve_one(client, reasons, nothing_is_read) || !settle(client)) return;
     } while (!client.nothing_asked());
 }
 
-// The turn goes along: whoever takes it may end the last connection, and after it the switchboard.
-void Switchboard::hand_over(Caller& client, unsigned reasons) {
+// The turn goes along: whoever takes it may end the last connection, and after it the switchboard. False:
+// stop() may have looked into the queue for the last time.
+bool Switchboard::hand_over(Caller& client, unsigned reasons) {
     auto const worker_call = worker_call_;
-    client.ask_again(reasons);
     {
         std::lock_guard const lock(mutex_);
+        if (over_) return false;
+        client.ask_again(reasons);
         enqueue(clients_.at(client.id()));
     }
     worker_call.wake();
+    return true;
 }
 
 bool Switchboard::serve_one(Caller& client, unsigned reasons, std::string& buffer) {
