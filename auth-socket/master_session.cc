@@ -208,7 +208,7 @@ Result<> MasterSession::flush(std::vector<std::string> const& fields, std::uint3
 
 void MasterSession::work(std::uint32_t id, Job job) {
     ++working_;
-    auto const queued = surroundings_.executor.submit(
+    auto const queued = surroundings_.executor_for_users().submit(
         "lookups", [completions = completions_, job = std::move(job), id, &log = surroundings_.log] {
             std::string reply;
             try {

@@ -76,10 +76,19 @@ AuthService::AuthService(Configuration configuration, OwnSettings own, Loader lo
       configuration_(std::make_shared<Configuration const>(std::move(configuration))),
       now_([] { return Deadline::Clock::now(); }), logins_(now_), penalties_(penalty_settings(own_), now_),
       workers_({.threads = configuration_->settings.workers}, metrics),
-      web_workers_({.threads = web_threads}, metrics, "web"), counts_(metrics),
-      surroundings_{
-          workers_,        logins_, penalties_, log,          now_, static_cast<std::uint32_t>(getpid()),
-          connection_ids_, counts_, nullptr,    &web_workers_},
+      web_workers_({.threads = web_threads}, metrics, "web"),
+      user_workers_({.threads = configuration_->settings.workers}, metrics, "users"), counts_(metrics),
+      surroundings_{workers_,
+                    logins_,
+                    penalties_,
+                    log,
+                    now_,
+                    static_cast<std::uint32_t>(getpid()),
+                    connection_ids_,
+                    counts_,
+                    nullptr,
+                    &web_workers_,
+                    &user_workers_},
       master_(std::move(master)) {
     configuration_ = finished(Configuration(*configuration_));
     if (own_.penalty_redis && own_.penalty)

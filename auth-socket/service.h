@@ -72,6 +72,7 @@ class AuthService final : public daemon::Service {
     std::optional<SharedPenalties> shared_penalties_;
     Workers workers_;
     Workers web_workers_;
+    Workers user_workers_;
     std::atomic<std::uint32_t> connection_ids_{0};
     LoginCounts const counts_;
     Surroundings surroundings_;

@@ -27,10 +27,13 @@ struct Surroundings {
     std::shared_ptr<Tokens const> tokens = nullptr; // null: none are given out
     // For logins that wait for servers on the web, so that they hold up nobody else; null: there are none.
     Executor* web_executor = nullptr;
+    // For mail processes and deliveries, which no flood of logins is to hold up; null: with the logins.
+    Executor* user_executor = nullptr;
 
     Executor& executor_for(Authority const& authority, std::string_view mechanism) const {
         return web_executor != nullptr && authority.asks_web(mechanism) ? *web_executor : executor;
     }
+    Executor& executor_for_users() const { return user_executor != nullptr ? *user_executor : executor; }
 };
 
 } // namespace postern::auth_socket

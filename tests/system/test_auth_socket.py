@@ -5,6 +5,7 @@ import grp
 import imaplib
 import os
 import pwd
+import re
 import smtplib
 
 from harness import Daemon, Dovecot, Postfix, Sqlite, SystemTest, Talk, swaks, wait_until
@@ -15,6 +16,8 @@ GROUP = grp.getgrnam("nogroup").gr_gid
 # The password of everybody is "secret".
 SHA512 = ("{SHA512-CRYPT}$6$rounds=1000$MPeWgaNyLNo7HkDl$ATY5XHVuoMJvqcxeBWu4SJIurcLfsHj05YQb0Jzhhqdqti/"
           "Q95joUhbnNvJWATXNWKcQr4gdMef2NOl/E5Eqm/")
+SLOW = ("{SHA512-CRYPT}$6$rounds=50000$MPeWgaNyLNo7HkDl$jgxFo5vAsBmyC5iKi3Rk/FA.O8G6BphDyxNkJ"
+        "KS3aGCAARMiYVaZCqO/AI/ytHQ.76zWsz.deVRU2oqYcrIAz0")
 SCRAM = ("{SCRAM-SHA-256}4096,xjFaXrH27tIx6PA2u6toqA==,4YuEjH6+oJUZxtuXyvtk0Ftdv3PiXMnEMYIk10fJ1+k=,"
          "E1rPYgBGslsZ2vp5JW81idx2AMHWqEkOSM6Vrip+oc8=")
 SQL = """\
@@ -93,6 +96,44 @@ service auth {{
             master.send("VERSION\t1\t1\nCACHE-FLUSH\t7\tbob@example.com\n")
             self.assertEqual(master.line(), "OK\t7\t1")
             self.assertEqual([answer(3, "secret"), answer(4, "new")], ["FAIL", "OK"])
+
+
+class FloodTest(AuthSocketTest):
+    ADDRESSES = 200
+
+    def metric(self, name):
+        with Talk(("127.0.0.1", self.metrics_port)) as client:
+            text = client.send(b"GET /metrics HTTP/1.0\r\n\r\n").rest().decode()
+        return int(re.search(rf"(?m)^{re.escape(name)} (\d+)$", text).group(1))
+
+    def test_deliveries_find_their_users_while_logins_from_many_addresses_wait_for_their_hashes(self):
+        users, run = self.database(), self.box.directory("run")
+        users.execute(f"UPDATE users SET password = '{SLOW}' WHERE email = 'alice@example.com'")
+        self.metrics_port = self.box.port()
+        self.daemon(self.configuration(users, f"""\
+base_dir = {run}
+service auth {{
+  unix_listener auth-client {{
+  }}
+  unix_listener auth-userdb {{
+  }}
+}}
+"""), own=f"penalty = no\nhash_workers = 1\nmetrics_listen = inet:127.0.0.1:{self.metrics_port}\n")
+        guess = base64.b64encode(b"\0alice@example.com\0wrong").decode()
+        with Talk(run / "auth-client") as flood, Talk(run / "auth-userdb") as delivery:
+            flood.lines("DONE")
+            flood.send("VERSION\t1\t1\nCPID\t1\n")
+            flood.send("".join(f"AUTH\t{n + 1}\tPLAIN\tservice=smtp\trip=198.51.100.{n % self.ADDRESSES}\tresp={guess}\n"
+                               for n in range(3 * self.ADDRESSES)))
+            # Every thread that there is for logins waits for its hash.
+            wait_until(lambda: self.metric("auth_hashes_waiting") >= 29, 40, "the flood")
+            before = self.metric('auth_hashes_total{kind="slow"}')
+            delivery.lines("SPID")
+            delivery.send("VERSION\t1\t1\n")
+            for n in (7, 8):  # the second one would wait for a round of all addresses
+                delivery.send(f"USER\t{n}\tbob@example.com\tservice=lmtp\n")
+                self.assertRegex(delivery.line(), f"^USER\t{n}\tbob@example.com\t")
+            self.assertLess(self.metric('auth_hashes_total{kind="slow"}') - before, self.ADDRESSES / 4)
 
 
 class PostfixTest(AuthSocketTest):
