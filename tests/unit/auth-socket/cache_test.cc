@@ -192,3 +192,100 @@ TEST_CASE("the cache keeps to its size, and the entry unused longest goes") {
     CHECK(cached.check("x", "u0@x") == Verdict::unknown_user);
     CHECK(cached.asked() == before + 1);
 }
+
+namespace {
+
+std::string told(std::optional<Outcome> const& outcome, Request const& request) {
+    if (!outcome) return "nothing";
+    auto text = std::to_string(static_cast<int>(outcome->verdict)) + " " + outcome->user + " " +
+                request.user + " " + request.authenticated_user + " " + request.answered_by;
+    for (auto const* all : {&outcome->reply, &outcome->userdb, &request.passdb})
+        for (auto const& [name, value] : *all) text += " " + name + "=" + value.value_or("(none)");
+    return text + (outcome->without_delay ? " at once" : "") + (outcome->userdb_prefetched ? " userdb" : "");
+}
+
+std::vector<Fields> rows_to_try() {
+    Fields const plain = fields({{"password", "{PLAIN}secret"}});
+    std::vector<Fields> all{plain, fields({}), fields({{"password", std::nullopt}}),
+                            fields({{"password", "!{PLAIN}secret"}}),
+                            fields({{"password_noscheme", "secret"}})};
+    for (Field const& more : std::vector<Field>{{"allow_nets", "198.51.100.0/24"},
+                                                {"allow_nets", "192.0.2.0/24"},
+                                                {"allow_nets", ""},
+                                                {"allow_real_nets", "198.51.100.1"},
+                                                {"fail", "no"},
+                                                {"user_disabled", "y"},
+                                                {"pass_expired", "1"},
+                                                {"noauthenticate", ""},
+                                                {"nopassword", "y"},
+                                                {"login_user", "b@x"},
+                                                {"delay_until", "99999999999"},
+                                                {"passdb_import", "user_disabled=y\tallow_nets=198.51.100.1"},
+                                                {"user", "b@x"},
+                                                {"domain", "y"},
+                                                {"nologin", "y"},
+                                                {"proxy:protected", "y"},
+                                                {"nodelay", ""},
+                                                {"userdb_home", "/h"},
+                                                {"allow_nets:protected", "198.51.100.1"},
+                                                {"user_disabled:protected", "y"}}) {
+        auto row = plain;
+        row.set(more.name, more.value);
+        all.push_back(std::move(row));
+    }
+    return all;
+}
+
+std::vector<DatabaseBlock> blocks_to_try() {
+    std::vector<DatabaseBlock> all(10);
+    all[1].deny = true;
+    all[2].success = Rule::continue_fail;
+    all[3].success = Rule::return_fail;
+    all[4].success = Rule::continue_on;
+    all[5].skip = Skip::when_unknown;
+    all[6].mechanisms = {"CRAM-MD5"};
+    all[7].username_filter = "!a@*";
+    all[8].override_fields.set("user_disabled", "y");
+    all[9].master = true;
+    return all;
+}
+
+} // namespace
+
+TEST_CASE("what is at hand says yes only where all the databases do, and the same of it") {
+    House house;
+    int said_yes = 0;
+    auto const now_cached = [&](std::shared_ptr<AuthCache> const& cache, std::string const& name,
+                                Fields row) {
+        auto const database = std::make_shared<KeyedUsers>();
+        database->users->rows["a@x"] = {std::move(row)};
+        auto cached = std::make_shared<CachedPassdb>(database, cache, name);
+        Request asking;
+        asking.user = "a@x";
+        REQUIRE(cached->lookup(asking));
+        return cached;
+    };
+    for (auto const& row : rows_to_try())
+        for (auto const& block : blocks_to_try())
+            for (std::string_view const password : {"secret", "", "wrong"}) {
+                auto const cache =
+                    std::make_shared<AuthCache>(CacheSettings{100'000, 1h, 1h}, house.clock, house.metrics);
+                auto first = passdb(now_cached(cache, "0", row));
+                first.block = block;
+                auto const second = passdb(now_cached(cache, "1", fields({{"password", "{PLAIN}other"}})));
+                Authenticator const authority({}, {first, second}, {}, house.hashing, house.log);
+                Request request;
+                request.original_user = "A@x";
+                request.mechanism = "PLAIN";
+                request.client.remote_ip = "192.0.2.1";
+                request.password = Secret(password);
+                auto at_hand = request, at_length = request;
+                auto const quick = authority.login_at_hand(at_hand, "", request.password);
+                if (!quick) continue;
+                ++said_yes;
+                auto const slow = authority.check_password(at_length, "", request.password);
+                CHECK(told(quick, at_hand) == told(slow, at_length));
+                CHECK(quick->verdict == Verdict::ok);
+            }
+    CHECK(said_yes > 5);
+}
