@@ -54,11 +54,17 @@ Workers::~Workers() {
     for (auto& thread : threads_) thread.join();
 }
 
+bool Workers::is_full_for(std::string_view key) const {
+    if (waiting_ >= limits_.queue) return true;
+    auto const mine = queues_.find(key);
+    auto const waiting = mine == queues_.end() ? 0 : mine->second.jobs.size();
+    auto const share = std::max(limits_.least_per_key, (limits_.queue - waiting_) / 3);
+    return waiting >= std::min(share, limits_.queue_per_key);
+}
+
 bool Workers::submit(std::string_view key, std::unique_ptr<Job>&& job) {
     Lock lock(mutex_);
-    auto const mine = queues_.find(key);
-    auto const mine_waiting = mine == queues_.end() ? 0 : mine->second.jobs.size();
-    if (stopping_ || waiting_ >= limits_.queue || mine_waiting >= limits_.queue_per_key) {
+    if (stopping_ || is_full_for(key)) {
         refused_.add();
         return false;
     }

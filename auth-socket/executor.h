@@ -47,7 +47,10 @@ struct WorkerLimits {
     std::chrono::milliseconds patience{3};
     std::size_t together = 16; // jobs of one kind that one thread takes at a time
     std::size_t queue = 4096;  // jobs that wait, over all keys
+    // Of one key: a third of the room that is left, so that a few do not fill the queue for everybody, but
+    // never more than this, nor less than the other.
     std::size_t queue_per_key = 1024;
+    std::size_t least_per_key = 16;
 };
 
 // Threads, begun when they are needed. One key never gets all of them: the rest stays free for the others.
@@ -81,6 +84,7 @@ class Workers final : public Executor {
     Queues::iterator next_eligible();
     Queues::iterator next_at_once();
     Queues::iterator wait_for_job(Lock& lock);
+    bool is_full_for(std::string_view key) const;
     Taken take(Queues::iterator queue);
     void take_kin(Taken& taken);
     std::unique_ptr<Job> pop(Queue& queue);

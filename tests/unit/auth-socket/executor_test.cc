@@ -44,6 +44,26 @@ TEST_CASE("workers do every job, and refuse what passes their queue") {
     CHECK(done == 4);
 }
 
+TEST_CASE("a few addresses do not fill the queue for everybody") {
+    Metrics metrics;
+    std::latch gate(1), started(1);
+    Workers workers({.threads = 1, .queue = 400, .queue_per_key = 100, .least_per_key = 4}, metrics);
+    REQUIRE(workers.submit("first", [&] {
+        started.count_down();
+        gate.wait();
+    }));
+    started.wait();
+    auto const fill = [&](std::string const& key) {
+        int count = 0;
+        while (workers.submit(key, [] {})) ++count;
+        return count;
+    };
+    CHECK(fill("a") == 100);
+    CHECK(fill("b") == 75); // of 300 that were left, each of a and b taking from the other's third
+    for (int i = 0; i < 10; ++i) CHECK(fill("c" + std::to_string(i)) >= 4);
+    gate.count_down();
+}
+
 TEST_CASE("one address never gets all threads") {
     Metrics metrics;
     std::latch gate(1), flood_running(3), other_done(1);
