@@ -1,6 +1,8 @@
 // Base64 and hexadecimal.
 #include "common/base/encoding.h"
 
+#include "common/base/secret.h"
+
 #include <array>
 #include <cstdint>
 
@@ -77,14 +79,14 @@ std::string base64url_encode(std::string_view octets) {
 }
 
 std::optional<std::string> base64url_decode(std::string_view text) {
+    if (text.find_first_of("+/=") != std::string_view::npos) return std::nullopt;
     std::string plain;
     plain.reserve(text.size() + 3);
-    for (char const c : text) {
-        if (c == '+' || c == '/' || c == '=') return std::nullopt;
-        plain += c == '-' ? '+' : c == '_' ? '/' : c;
-    }
+    for (char const c : text) plain += c == '-' ? '+' : c == '_' ? '/' : c;
     while (plain.size() % 4 != 0) plain += '=';
-    return base64_decode(plain);
+    auto octets = base64_decode(plain);
+    wipe(plain); // a token's signature, or a key
+    return octets;
 }
 
 std::string hex_encode(std::string_view octets) {
