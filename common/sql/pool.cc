@@ -40,7 +40,6 @@ Pool::Impl::Impl(PoolSettings settings, Log& log, Metrics& metrics)
         up.set(1);
         hosts_.emplace_back(server, up);
     }
-    reaper_ = std::thread([this] { close_idle(); });
 }
 
 Pool::Impl::~Impl() {
@@ -49,7 +48,7 @@ Pool::Impl::~Impl() {
         stopping_ = true;
     }
     reaper_wake_.notify_all();
-    reaper_.join();
+    if (reaper_.joinable()) reaper_.join();
     open_.add(-static_cast<std::int64_t>(idle_.size()));
 }
 

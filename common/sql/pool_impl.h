@@ -81,6 +81,7 @@ class Pool::Impl {
     void host_failed(Host& host, Error const& error);
     void host_answers(Host& host);
     std::string why_all_down() const;
+    void begin_reaper();
     void close_idle();
 
     Counter& batched();

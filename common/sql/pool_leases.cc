@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 
 namespace postern::sql {
 
@@ -70,8 +71,19 @@ void Pool::Impl::give_back(Lease lease) {
     lease.fresh = false;
     if (!waiters_.empty()) return call_next(std::move(lease));
     idle_.push_back({std::move(lease.connection), lease.host, Clock::now()});
+    if (!reaper_.joinable()) return begin_reaper();
     // With others idle the reaper already waits for the oldest of them.
     if (idle_.size() == 1) reaper_wake_.notify_one();
+}
+
+// With the first connection, so that a program may still fork when it has made its pools. Without a thread to
+// be had, what idles stays open until there is one.
+void Pool::Impl::begin_reaper() {
+    try {
+        reaper_ = std::thread([this] { close_idle(); });
+    } catch (std::system_error const& failure) {
+        log_.warning("pool={}: no thread that closes idle connections: {}", settings_.name, failure.what());
+    }
 }
 
 void Pool::Impl::give_up(Lease lease, Error const& error, bool host_is_to_blame) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <future>
 #include <map>
 #include <mutex>
@@ -126,7 +127,24 @@ std::vector<std::string> ask_all(sql::Pool& pool, std::size_t count,
     return collected.texts;
 }
 
+std::size_t threads_now() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] auto const& each : std::filesystem::directory_iterator("/proc/self/task")) ++count;
+    return count;
+}
+
 } // namespace
+
+TEST_CASE("A pool has a thread once it was asked, and not before: its maker may fork") {
+    World world;
+    test::TestLog log;
+    Metrics metrics;
+    auto const before = threads_now();
+    sql::Pool pool(settings(world, {"a"}), log, metrics);
+    CHECK(threads_now() == before);
+    CHECK(ask(pool) == "a");
+    CHECK(threads_now() == before + 1);
+}
 
 TEST_CASE("Several queries are asked on one connection, and each is answered once") {
     World world;
