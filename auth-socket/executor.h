@@ -3,6 +3,7 @@
 
 #include "common/base/metrics.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -92,7 +93,10 @@ class Workers final : public Executor {
     bool begin_another();
     bool wants_another();
     void call_another(Lock& lock);
-    std::size_t share() const { return limits_.threads - limits_.threads / 4; }
+    std::size_t share() const { // of one key; one thread at least is left to the others
+        auto const others = std::max<std::size_t>(limits_.threads / 4, 1);
+        return std::max<std::size_t>(limits_.threads, others + 1) - others;
+    }
 
     WorkerLimits const limits_;
     Gauge& waiting_gauge_;

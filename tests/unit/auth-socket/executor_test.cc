@@ -65,18 +65,22 @@ TEST_CASE("a few addresses do not fill the queue for everybody") {
 }
 
 TEST_CASE("one address never gets all threads") {
-    Metrics metrics;
-    std::latch gate(1), flood_running(3), other_done(1);
-    Workers workers({.threads = 4, .queue = 100, .queue_per_key = 50}, metrics);
-    for (int i = 0; i < 20; ++i)
-        REQUIRE(workers.submit("flood", [&, i] {
-            if (i < 3) flood_running.count_down();
-            gate.wait();
-        }));
-    flood_running.wait();
-    REQUIRE(workers.submit("other", [&] { other_done.count_down(); }));
-    other_done.wait(); // while the flood still holds its three
-    gate.count_down();
+    for (int const threads : {2, 3, 4}) {
+        Metrics metrics;
+        int const share = threads - 1;
+        std::latch gate(1), flood_running(share), other_done(1);
+        Workers workers({.threads = static_cast<std::size_t>(threads), .queue = 100, .queue_per_key = 50},
+                        metrics);
+        for (int i = 0; i < 20; ++i)
+            REQUIRE(workers.submit("flood", [&, i] {
+                if (i < share) flood_running.count_down();
+                gate.wait();
+            }));
+        flood_running.wait();
+        REQUIRE(workers.submit("other", [&] { other_done.count_down(); }));
+        other_done.wait(); // while the flood still holds its share
+        gate.count_down();
+    }
     SUCCEED();
 }
 
