@@ -61,9 +61,7 @@ Fields columns_behind_shell(std::vector<std::string_view> const& columns) {
 }
 
 // Neither root nor what stands for "none": no mail is theirs.
-bool is_users_id(std::optional<std::string> const& number) {
-    return number && *number != "0" && *number != "4294967295";
-}
+bool is_users_id(std::string_view number) { return number != "0" && number != "4294967295"; }
 
 // extra: passdb fields and, with userdb_, prefetched ones.
 std::shared_ptr<std::vector<Fields> const> one_row(std::optional<std::string> const& password,
@@ -125,7 +123,13 @@ bool PasswdFile::accepts(Entries const& others, std::vector<std::string_view> co
     for (std::size_t const at : {2, 3}) {
         if (columns.size() <= at || columns[at].empty()) continue;
         std::string const id(columns[at]);
-        if (!is_users_id(at == 2 ? uid_number(id) : gid_number(id)))
+        auto const number = at == 2 ? uid_number(id) : gid_number(id);
+        // The directory that knows the name may be away: no reason to say that there is no such user.
+        if (!number)
+            this->complain(path, columns[0],
+                           "has a uid or gid that is unknown, " + printable(id, 40) +
+                               ": looked up as a user, that is a temporary failure until it is known");
+        else if (!is_users_id(*number))
             return complain("is passed over: " + printable(id, 40) +
                             " is no uid or gid that a user may have");
     }

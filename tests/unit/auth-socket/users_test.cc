@@ -643,7 +643,14 @@ TEST_CASE("the lines of a passwd-file mean what they mean to Dovecot") {
         CHECK(password(*file, name) != "unknown");
         CHECK_FALSE(user(name));
     }
-    for (auto const* name : {"root", "none", "bad", "group"}) { // a shadow file's columns are no ids
+    CHECK(password(*file, "bad") == "{PLAIN}s");
+    House house;
+    Authenticator const authority({}, {}, {userdb(file, "passwd-file")}, house.hashing, house.log);
+    auto bad = request_of("bad");
+    bad.original_user = "bad";
+    CHECK(authority.find_user(bad, nullptr).verdict == UserVerdict::temporary);
+    CHECK(house.log.expect("unknown uid \"nosuchuser\""));
+    for (auto const* name : {"root", "none", "group"}) { // a shadow file's columns are no ids
         CHECK(password(*file, name) == "unknown");
         CHECK_FALSE(user(name));
         CHECK(password(*read(false), name) == "{PLAIN}s");
@@ -651,7 +658,7 @@ TEST_CASE("the lines of a passwd-file mean what they mean to Dovecot") {
     CHECK(log.expect("user dup is there more than once; the first line counts"));
     for (auto const* text :
          {"root is passed over: 0 is no uid", "none is passed over: 4294967295 is no uid",
-          "bad is passed over: nosuchuser is no uid or gid", "group is passed over: 0 is no uid"})
+          "bad has a uid or gid that is unknown, nosuchuser", "group is passed over: 0 is no uid"})
         CHECK(log.expect(text));
     for (auto const* name : {"trail", "name", "short"})
         CHECK(log.expect(std::string(name) + " has too few columns for a userdb"));
