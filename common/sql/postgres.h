@@ -33,6 +33,8 @@ bool wait_for(int socket, short events, Deadline deadline);
 // A connection that is made, or has failed: PQstatus() says which. with_timeout: statement_timeout is passed
 // on.
 Result<ConnectionHandle> start(ServerSettings const& server, bool with_timeout, Deadline deadline);
+// Temporary error: it has failed. Else nothing of libpq blocks or writes to stderr from here on.
+Result<> make_usable(PGconn* connection, ServerSettings const& server);
 
 class PostgresConnection final : public Connection {
   public:

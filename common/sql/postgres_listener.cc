@@ -73,11 +73,8 @@ Result<std::unique_ptr<NotificationSource>> listen_postgresql(ServerSettings con
         return std::unexpected(std::move(resolved).error());
     auto handle = postgres::start(server, false, deadline);
     if (!handle) return std::unexpected(std::move(handle).error());
-    if (PQstatus(handle->get()) != CONNECTION_OK)
-        return temporary(server.to_string() + ": " + postgres::one_line(PQerrorMessage(handle->get())));
-    if (PQsetnonblocking(handle->get(), 1) != 0) return temporary(server.to_string() + ": not non-blocking");
-    PQsetNoticeProcessor(
-        handle->get(), [](void*, char const*) {}, nullptr);
+    if (auto usable = postgres::make_usable(handle->get(), server); !usable)
+        return std::unexpected(std::move(usable).error());
     auto listener = std::make_unique<postgres::PostgresListener>(std::move(*handle));
     if (auto done = listener->run("LISTEN \"" + replace_all(channel, "\"", "\"\"") + "\"", deadline); !done)
         return std::unexpected(std::move(done).error().within(server.to_string()));

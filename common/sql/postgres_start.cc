@@ -63,6 +63,15 @@ Result<ConnectionHandle> start(ServerSettings const& server, bool with_timeout, 
     return handle;
 }
 
+Result<> make_usable(PGconn* connection, ServerSettings const& server) {
+    if (PQstatus(connection) != CONNECTION_OK)
+        return temporary(server.to_string() + ": " + one_line(PQerrorMessage(connection)));
+    if (PQsetnonblocking(connection, 1) != 0) return temporary(server.to_string() + ": not non-blocking");
+    PQsetNoticeProcessor(
+        connection, [](void*, char const*) {}, nullptr);
+    return {};
+}
+
 } // namespace postgres
 
 Result<std::unique_ptr<Connection>> connect_postgresql(ServerSettings const& server, Deadline deadline) {
@@ -72,11 +81,8 @@ Result<std::unique_ptr<Connection>> connect_postgresql(ServerSettings const& ser
         std::string_view(PQerrorMessage(handle->get())).contains("unsupported startup parameter"))
         handle = postgres::start(server, false, deadline);
     if (!handle) return std::unexpected(std::move(handle).error());
-    if (PQstatus(handle->get()) != CONNECTION_OK)
-        return temporary(server.to_string() + ": " + postgres::one_line(PQerrorMessage(handle->get())));
-    if (PQsetnonblocking(handle->get(), 1) != 0) return temporary(server.to_string() + ": not non-blocking");
-    PQsetNoticeProcessor(
-        handle->get(), [](void*, char const*) {}, nullptr);
+    if (auto usable = postgres::make_usable(handle->get(), server); !usable)
+        return std::unexpected(std::move(usable).error());
     return std::make_unique<postgres::PostgresConnection>(std::move(*handle), server.to_string());
 }
 
